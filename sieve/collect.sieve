@@ -1,0 +1,10 @@
+# collect.sieve - a collection account (spam@, ham@) keeps all it gets in its INBOX.
+#
+# Runs    at delivery, as the one active script of each collection account. Dovecot: by the
+#         account's own `sieve` setting (docs/dovecot.md). Stalwart: as the account's active
+#         script, uploaded by ManageSieve or JMAP (docs/stalwart.md).
+# Needs   nothing but RFC 5228.
+# Does    no filing, no vacation, no reject: each report stays where learnspool looks for it, and
+#         nobody gets mail from these accounts.
+
+keep;

@@ -1,0 +1,55 @@
+# report-spam.sieve - a user says that a message is spam: a copy of it goes to the spam account.
+#
+# Runs    in Dovecot, by its imap_sieve plugin (RFC 6785) and the rules in contrib/dovecot, after
+#         a message came into Junk (COPY, which a move is too, and APPEND), and after flags were
+#         changed in any folder (FLAG).
+# Needs   copy, editheader, environment, ihave, imap4flags, imapsieve, variables;
+#         vnd.dovecot.environment where the settings below come from Dovecot's configuration.
+# Does    nothing to the user's own message, ever. `keep` comes first and keeps what is stored;
+#         the fields that are edited after it are those of the copy only.
+#
+# Other servers: Stalwart (to 0.16) compiles this script and never runs it; docs/stalwart.md.
+
+require ["copy", "editheader", "environment", "ihave", "imap4flags", "imapsieve", "variables"];
+
+# The settings. In Dovecot leave them: what contrib/dovecot/learnspool-secret.conf and
+# 90-learnspool.conf say (sieve_env_learnspool_*) is taken instead.
+set "spam" "spam@example.org";
+set "ham" "ham@example.org";
+set "junk" "Junk";
+set "token" "";
+
+if ihave "vnd.dovecot.environment" {
+	if environment :matches "vnd.dovecot.config.learnspool_spam" "?*" { set "spam" "${0}"; }
+	if environment :matches "vnd.dovecot.config.learnspool_ham" "?*" { set "ham" "${0}"; }
+	if environment :matches "vnd.dovecot.config.learnspool_junk" "?*" { set "junk" "${0}"; }
+	if environment :matches "vnd.dovecot.config.learnspool_token" "?*" { set "token" "${0}"; }
+}
+
+if environment :matches "imap.user" "*" { set "user" "${0}"; }
+if environment :matches "imap.mailbox" "*" { set "mailbox" "${0}"; }
+if environment :matches "imap.changedflags" "*" { set "changed" " ${0} "; }
+
+# What the collection accounts hold was reported already, and is moved about by learnspool.
+if string :is "${user}" ["${spam}", "${ham}"] {
+	stop;
+}
+
+# Not a report: a flag change that did not set a junk flag, or a folder that is not for junk.
+if environment :is "imap.cause" "FLAG" {
+	if not allof (string :contains "${changed}" [" $Junk ", " Junk "],
+	              hasflag ["$Junk", "Junk"]) {
+		stop;
+	}
+} elsif not string :matches "${mailbox}" ["${junk}", "${junk}/*", "${junk}.*"] {
+	stop;
+}
+
+set "report" "v1; class=spam; user=${user}";
+if not string :is "${token}" "" {
+	set "report" "${report}; token=${token}";
+}
+
+keep;
+addheader "X-Learnspool-Report" "${report}";
+redirect :copy "${spam}";

@@ -1,0 +1,726 @@
+#include "pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mime.h"
+#include "progress.h"
+#include "stop.h"
+
+enum {
+	WAIT_MS = 1000,
+	STAT_TRUST_MS = 2000,	   /* how long a good /stat is believed */
+	SEARCH_ALL_BELOW = 50000,  /* messages: their UIDs fit into one answer in any case */
+	SEARCH_WINDOW = 64 * 1024, /* UIDs asked for at a time above that */
+};
+
+/* One message between its body and its settling. */
+struct item {
+	enum { ITEM_FREE, ITEM_STAGED, ITEM_SENT } state;
+	uint32_t uid;
+	int64_t date;
+	size_t original; /* offset in body where rspamd's copy begins */
+	struct buf body;
+	struct mime_info info;
+};
+
+struct pipeline {
+	const struct conf *conf;
+	struct ledger *ledger;
+	struct rspamd *rspamd;
+	struct report *report;
+	bool dry_run;
+	int64_t left; /* messages that may still be taken; -1: no limit */
+
+	struct source *source;	   /* at work; borrowed */
+	struct record_mailbox box; /* its record */
+	struct report_counts counts;
+	uint64_t done; /* messages of this mailbox that are through */
+
+	struct err fatal; /* what ends the run; found while something else was waited for */
+	int64_t stat_good; /* clock_ms() when /stat was last good */
+	size_t staged, bytes, n;
+	struct item item[]; /* n of them: as many as rspamd takes at a time */
+};
+
+struct pipeline *pipeline_new(const struct conf *conf, struct ledger *ledger,
+			      struct rspamd *rspamd, struct report *report, bool dry_run,
+			      int64_t max)
+{
+	size_t n = (size_t)conf->rspamd.connections;
+	struct pipeline *p = calloc(1, sizeof *p + n * sizeof p->item[0]);
+
+	if (p == NULL)
+		return NULL;
+	p->conf = conf;
+	p->ledger = ledger;
+	p->rspamd = rspamd;
+	p->report = report;
+	p->dry_run = dry_run;
+	p->left = max;
+	p->n = n;
+	return p;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->n; i++)
+		buf_free(&p->item[i].body);
+	free(p);
+}
+
+bool pipeline_is_full(const struct pipeline *p)
+{
+	return p->left == 0;
+}
+
+/* ---- one message is through ---- */
+
+static struct ledger_copy copy_of(const struct pipeline *p, const struct item *x)
+{
+	return (struct ledger_copy){
+	    .box = &p->box,
+	    .uid = x->uid,
+	    .class = p->source->class,
+	    .date = x->date,
+	    .digest = &x->info.digest,
+	};
+}
+
+/* Record it, count it, say it. info is NULL where the body was never read. */
+static int settle(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
+		  enum outcome outcome, const char *answer, struct err *e)
+{
+	struct report_message m = {
+	    .account = p->source->account,
+	    .mailbox = p->source->mailbox,
+	    .uid = c->uid,
+	    .class = c->class,
+	    .outcome = outcome,
+	    .answer = answer,
+	    .from = info ? info->from : NULL,
+	    .subject = info ? info->subject : NULL,
+	    .date = info ? info->date : NULL,
+	    .digest = c->digest,
+	};
+	char hex[DIGEST_HEX] = "-";
+	bool flipped;
+
+	if (ledger_settle(p->ledger, c, outcome, answer, clock_now(), &flipped, e) == -1)
+		return -1;
+	p->counts.outcome[outcome]++;
+	if (outcome == OUTCOME_LEARNED)
+		p->counts.learned[c->class]++;
+	p->counts.flipped += flipped;
+	if (flipped)
+		m.answer = c->class == CLASS_SPAM ? "was learned as ham before"
+						  : "was learned as spam before";
+	report_message(p->report, &m);
+	if (c->digest)
+		digest_hex(c->digest, hex);
+	log_info("%s account=%s mailbox=%s uid=%u class=%s digest=%.12s%s%s", outcome_name(outcome),
+		 m.account, m.mailbox, m.uid, class_name(c->class), hex,
+		 m.answer && m.answer[0] ? " reason=" : "", m.answer ? m.answer : "");
+	progress_update(++p->done);
+	return 0;
+}
+
+static void release(struct pipeline *p, struct item *x)
+{
+	p->bytes -= x->body.len;
+	buf_free(&x->body);
+	x->state = ITEM_FREE;
+}
+
+/* ---- rspamd's side ---- */
+
+/* Can rspamd learn at all? Asked when an answer leaves it open. */
+static int check_backend(struct pipeline *p, struct err *e)
+{
+	struct rspamd_stat stat;
+
+	if (p->stat_good && clock_ms() - p->stat_good < STAT_TRUST_MS)
+		return 0;
+	if (rspamd_stat(p->rspamd, &stat, e) == -1)
+		return -1;
+	if (!stat.bayes)
+		return err_set(e, ERR_FATAL, ERR_UNREACHABLE,
+			       "rspamd %s: has lost its Bayes backend and learns nothing; see "
+			       "whether its Redis runs, then run again",
+			       p->conf->rspamd.url);
+	p->stat_good = clock_ms();
+	return 0;
+}
+
+static int stop_learning(struct pipeline *p, const struct answer *a, struct err *e)
+{
+	return err_set(e, ERR_FATAL, a->kind, "rspamd %s: %s", p->conf->rspamd.url, a->text);
+}
+
+static int take_result(struct pipeline *p, const struct rspamd_result *r, struct err *e)
+{
+	struct item *x = &p->item[r->owner];
+	struct ledger_copy c = copy_of(p, x);
+	int rc = 0;
+
+	if (r->answer.next == ANSWER_DOUBT)
+		rc = check_backend(p, e);
+	else if (r->answer.next == ANSWER_STOP)
+		rc = stop_learning(p, &r->answer, e);
+	if (rc == 0) {
+		rc = settle(p, &c, &x->info, r->answer.outcome,
+			    r->answer.outcome == OUTCOME_LEARNED ? NULL : r->answer.text, e);
+	} else {
+		struct err second;
+
+		if (ledger_put_back(p->ledger, &c, &second) == -1)
+			*e = second;
+	}
+	release(p, x);
+	return rc;
+}
+
+/* Wait for rspamd (and for fd) at most ms, and take what it answered. */
+static void pump(struct pipeline *p, int fd, short events, int ms)
+{
+	struct rspamd_result r;
+	struct err e;
+
+	rspamd_wait(p->rspamd, fd, events, ms);
+	while (rspamd_take(p->rspamd, &r))
+		if (take_result(p, &r, &e) == -1 && p->fatal.scope == ERR_NONE)
+			p->fatal = e;
+}
+
+/* Record that the staged messages are on their way, then send them. */
+static int flush(struct pipeline *p, struct err *e)
+{
+	if (p->staged == 0)
+		return 0;
+	if (ledger_commit(p->ledger, e) == -1)
+		return -1;
+	for (size_t i = 0; i < p->n; i++) {
+		struct item *x = &p->item[i];
+		struct rspamd_job job = {
+		    .data = x->body.data + x->original,
+		    .len = x->body.len - x->original,
+		    .class = p->source->class,
+		    .owner = i,
+		};
+
+		if (x->state != ITEM_STAGED)
+			continue;
+		if (rspamd_submit(p->rspamd, &job, e) == -1)
+			return -1;
+		x->state = ITEM_SENT;
+		p->staged--;
+	}
+	return 0;
+}
+
+/* What the source waits through. An error is kept for the pipeline to find. */
+static void wait_through(void *ctx, int fd, short events, int ms)
+{
+	struct pipeline *p = ctx;
+	struct err e;
+
+	/* The source is slow just now: what is staged need not wait for company. */
+	if (p->staged > 0 && p->fatal.scope == ERR_NONE && flush(p, &e) == -1)
+		p->fatal = e;
+	pump(p, fd, events, ms);
+}
+
+struct waiter pipeline_waiter(struct pipeline *p)
+{
+	return (struct waiter){wait_through, p};
+}
+
+static int failed(struct pipeline *p, struct err *e)
+{
+	if (p->fatal.scope == ERR_NONE && !stop_requested())
+		return 0;
+	if (p->fatal.scope == ERR_NONE)
+		return stop_error(e);
+	*e = p->fatal;
+	return -1;
+}
+
+/* Wait for the answers to everything that was sent. After a signal not for ever. */
+static void drain(struct pipeline *p)
+{
+	while (rspamd_in_flight(p->rspamd) > 0) {
+		int ms = stop_limit(WAIT_MS);
+
+		if (ms == 0)
+			break; /* they stay submitted; the next run asks rspamd again */
+		pump(p, -1, 0, ms);
+	}
+}
+
+static struct item *free_item(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->item[i].state == ITEM_FREE)
+			return &p->item[i];
+	return NULL;
+}
+
+/*
+ * Wait until a message of size bytes may be held. Messages are sent a few at a time, since each
+ * time costs a commit of the ledger; the others keep rspamd busy meanwhile.
+ */
+static int make_room(struct pipeline *p, size_t size, struct err *e)
+{
+	size_t few = p->n / 4 > 0 ? p->n / 4 : 1;
+
+	for (;;) {
+		bool room = free_item(p) && (p->bytes + size <= PIPELINE_BYTES || p->bytes == 0);
+		bool busy = rspamd_in_flight(p->rspamd) > 0;
+
+		if ((p->staged >= few || !room || !busy) && flush(p, e) == -1)
+			return -1;
+		if (room)
+			break;
+		pump(p, -1, 0, WAIT_MS);
+		if (failed(p, e) == -1)
+			return -1;
+	}
+	return failed(p, e);
+}
+
+/* ---- the source's side ---- */
+
+static bool in_flight(const struct pipeline *p, const struct digest *d)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->item[i].state != ITEM_FREE && digest_equal(&p->item[i].info.digest, d))
+			return true;
+	return false;
+}
+
+/* A copy of what is being learned just now waits for the answer: then we know what it is. */
+static int wait_for_twin(struct pipeline *p, const struct digest *d, struct err *e)
+{
+	while (in_flight(p, d)) {
+		if (flush(p, e) == -1)
+			return -1;
+		pump(p, -1, 0, WAIT_MS);
+		if (failed(p, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int stage(struct pipeline *p, struct source_message *m, const struct mime_info *info,
+		 struct err *e)
+{
+	struct item *x = free_item(p);
+	struct ledger_copy c;
+
+	*x = (struct item){
+	    .state = ITEM_STAGED,
+	    .uid = m->uid,
+	    .date = m->date,
+	    .original = mime_original(m->body.data, m->body.len),
+	    .body = m->body,
+	    .info = *info,
+	};
+	m->body = (struct buf){0};
+	p->bytes += x->body.len;
+	p->staged++;
+	c = copy_of(p, x);
+	return ledger_submit(p->ledger, &c, clock_now(), e);
+}
+
+/* A message with its body: settle it from what the ledger knows, or have it learned. */
+static int take_body(struct pipeline *p, struct source_message *m, struct err *e)
+{
+	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL};
+	struct record_digest known;
+	struct mime_info info;
+	enum outcome outcome;
+	int rc;
+
+	if (mime_read(m->body.data, m->body.len, &info, e) == -1)
+		return e->scope == ERR_MESSAGE ? settle(p, &c, NULL, OUTCOME_FAILED, e->text, e)
+					       : -1;
+	c.digest = &info.digest;
+	if (info.encrypted && p->conf->skip_encrypted)
+		return settle(p, &c, &info, OUTCOME_ENCRYPTED, NULL, e);
+	if (wait_for_twin(p, &info.digest, e) == -1)
+		return -1;
+	rc = ledger_digest(p->ledger, &info.digest, &known, e);
+	if (rc == -1)
+		return -1;
+	outcome = ledger_decide(rc == 1 ? &known : NULL, c.class, c.date, ledger_epoch(p->ledger));
+	if (outcome != OUTCOME_NONE)
+		return settle(p, &c, &info, outcome, NULL, e);
+	if (p->dry_run)
+		return settle(p, &c, &info, OUTCOME_LEARNED, NULL, e);
+	return stage(p, m, &info, e);
+}
+
+static int take_message(struct pipeline *p, struct source_message *m, struct err *e)
+{
+	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL};
+
+	switch (m->kind) {
+	case SOURCE_BODY:
+		return take_body(p, m, e);
+	case SOURCE_LARGE:
+		return settle(p, &c, NULL, OUTCOME_LARGE, NULL, e);
+	case SOURCE_MARKED:
+		log_info("marked account=%s mailbox=%s uid=%u: believed, the ledger does not know it",
+			 p->source->account, p->source->mailbox, m->uid);
+		p->counts.outcome[m->mark]++;
+		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e);
+	case SOURCE_UNSEEN:
+		return ledger_see(p->ledger, &c, clock_now(), e);
+	case SOURCE_GONE:
+		return ledger_message_del(p->ledger, &p->box, m->uid, e);
+	}
+	return 0;
+}
+
+/* Take everything in todo out of the source. */
+static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
+{
+	const struct source_filter filter = {
+	    .max_size = p->conf->max_size,
+	    .seen_only = p->source->seen_only,
+	    .trust_skipped = p->box.uidnext <= 1,
+	};
+	struct source_message m = {0};
+	int rc;
+
+	if (p->source->ops->want(p->source, todo, &filter, e) == -1)
+		return -1;
+	for (;;) {
+		rc = make_room(p, p->source->ops->next_size(p->source), e);
+		if (rc == 0)
+			rc = p->source->ops->next(p->source, &m, e);
+		if (rc != 1)
+			return rc;
+		rc = take_message(p, &m, e);
+		source_message_free(&m);
+		if (rc == -1)
+			return -1;
+	}
+}
+
+/* ---- a mailbox ---- */
+
+/* The mailbox's record; one of another UIDVALIDITY is begun anew. */
+static int load_box(struct pipeline *p, struct err *e)
+{
+	struct source *s = p->source;
+	bool known;
+
+	if (ledger_mailbox(p->ledger, s->account, s->mailbox, &p->box, &known, e) == -1)
+		return -1;
+	if (known && p->box.uidvalidity == s->uidvalidity)
+		return 0;
+	if (known)
+		log_warn("account %s: mailbox %s was made anew by the server (UIDVALIDITY %u, was "
+			 "%u); its messages are told apart by their content",
+			 s->account, s->mailbox, s->uidvalidity, p->box.uidvalidity);
+	/* A box that was known keeps $LearnSkipped from being believed: its digests are. */
+	p->box.uidvalidity = s->uidvalidity;
+	p->box.uidnext = known ? 2 : 1;
+	p->box.modseq = 0;
+	if (ledger_forget_stale(p->ledger, &p->box, e) == -1)
+		return -1;
+	return ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e);
+}
+
+/*
+ * Messages below uidnext that an earlier run left unfinished. Unread ones are looked at again only
+ * when the mailbox has changed.
+ */
+static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
+{
+	bool changed = p->source->modseq == 0 || p->source->modseq != p->box.modseq;
+	struct record_uid r;
+	uint32_t uid = 1;
+	int rc;
+
+	while ((rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e)) == 1) {
+		bool waits = r.state == STATE_SEEN && r.outcome == OUTCOME_NONE;
+
+		if ((r.state == STATE_SUBMITTED || (r.state == STATE_SEEN && (!waits || changed))) &&
+		    uidset_add(todo, uid, uid) == -1)
+			return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+		if (uid == UINT32_MAX)
+			break;
+		uid++;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
+/* Add to todo what was found, less what the ledger has settled. */
+static int add_new(struct pipeline *p, const struct uidset *found, struct uidset *todo,
+		   struct err *e)
+{
+	for (size_t i = 0; i < found->n; i++) {
+		uint64_t at = found->range[i].first, last = found->range[i].last;
+
+		while (at <= last) {
+			uint32_t uid = (uint32_t)at;
+			struct record_uid r;
+			int rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e);
+			bool open = rc == 1 && uid <= last &&
+				    (r.state == STATE_SEEN || r.state == STATE_SUBMITTED);
+			uint64_t end = rc == 1 && uid <= last ? uid : last + 1;
+
+			if (rc == -1)
+				return -1;
+			if ((end > at && uidset_add(todo, (uint32_t)at, (uint32_t)(end - 1)) == -1) ||
+			    (open && uidset_add(todo, uid, uid) == -1))
+				return err_set(e, ERR_FATAL, ERR_LOCAL,
+					       "account %s: mailbox %s: more gaps between its "
+					       "messages than can be held; let it be compacted",
+					       p->source->account, p->source->mailbox);
+			at = end + 1;
+		}
+	}
+	return 0;
+}
+
+/* Keep the lowest --max messages. */
+static void limit(struct pipeline *p, struct uidset *todo)
+{
+	struct uidset kept = {0};
+	char text[UIDSET_WIRE_MAX];
+	uint64_t n = uidset_count(todo), want;
+
+	if (p->left < 0 || n <= (uint64_t)p->left) {
+		p->left -= p->left < 0 ? 0 : (int64_t)n;
+		return;
+	}
+	for (want = (uint64_t)p->left; want > 0;) {
+		size_t got = uidset_take(todo, want, text, sizeof text, &kept);
+
+		if (got == 0)
+			break;
+		want -= got;
+	}
+	p->left = 0;
+	uidset_free(todo);
+	*todo = kept;
+}
+
+static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struct uidset *todo,
+			struct err *e)
+{
+	struct uidset found = {0};
+	int rc = 0;
+
+	if (first <= last && p->source->exists > 0)
+		rc = p->source->ops->list(p->source, first, last, &found, e);
+	if (rc == 0)
+		rc = add_new(p, &found, todo, e);
+	uidset_free(&found);
+	if (rc == 0)
+		limit(p, todo);
+	if (rc == 0 && todo->n > 0) {
+		report_mailbox(p->report, p->source->account, p->source->mailbox,
+			       uidset_count(todo));
+		p->done = 0;
+		rc = learn_round(p, todo, e);
+	}
+	return rc;
+}
+
+/*
+ * Everything new, in one search as a rule. Only UIDs below the UIDNEXT of the moment we opened
+ * the mailbox: what arrives meanwhile is the next run's.
+ */
+static int learn_new(struct pipeline *p, struct err *e)
+{
+	struct source *s = p->source;
+	uint32_t last = s->uidnext ? s->uidnext - 1 : UINT32_MAX;
+	uint32_t step = s->exists < SEARCH_ALL_BELOW ? UINT32_MAX : SEARCH_WINDOW;
+	uint32_t first = p->box.uidnext > 2 ? p->box.uidnext : 1, end;
+	struct uidset todo = {0};
+	int rc = unfinished(p, &todo, e);
+
+	if (rc == 0 && first > last && todo.n > 0)
+		rc = learn_window(p, first, last, &todo, e);
+	for (; rc == 0 && first <= last && !pipeline_is_full(p); first = end + 1) {
+		end = last - first < step ? last : first + step - 1;
+		rc = learn_window(p, first, end, &todo, e);
+		uidset_clear(&todo);
+		if (end == UINT32_MAX)
+			break;
+	}
+	uidset_free(&todo);
+	return rc;
+}
+
+/* ---- marks ---- */
+
+enum { MARK_CHUNK = 1000 };
+
+struct mark {
+	enum mail_class class;
+	enum outcome outcome;
+};
+
+/* Up to MARK_CHUNK settled messages from *uid on that get the same mark as the first of them. */
+static int next_to_mark(struct pipeline *p, uint32_t *uid, struct mark want, struct uidset *set,
+			struct err *e)
+{
+	struct record_uid r;
+	int rc, n = 0;
+
+	while (n < MARK_CHUNK &&
+	       (rc = ledger_message_seek(p->ledger, &p->box, uid, &r, e)) != 0) {
+		bool learned = r.outcome == OUTCOME_LEARNED || r.outcome == OUTCOME_KNOWN;
+		bool wanted = want.outcome == OUTCOME_LEARNED;
+
+		if (rc == -1)
+			return -1;
+		if (r.state == STATE_SETTLED && learned == wanted &&
+		    (!learned || r.class == want.class)) {
+			if (uidset_add(set, *uid, *uid) == -1)
+				return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+			n++;
+		}
+		if (*uid == UINT32_MAX)
+			break;
+		++*uid;
+	}
+	return 0;
+}
+
+static int record_marked(struct pipeline *p, const struct uidset *set, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++)
+		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++)
+			if (ledger_marked(p->ledger, &p->box, (uint32_t)u, e) == -1)
+				return -1;
+	return ledger_commit(p->ledger, e);
+}
+
+/* Copy set to out: the source empties what it marks. */
+static int copy_set(const struct uidset *set, struct uidset *out, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (uidset_add(out, set->range[i].first, set->range[i].last) == -1)
+			return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+	return 0;
+}
+
+static int mark_kind(struct pipeline *p, struct mark kind, struct err *e)
+{
+	struct source *s = p->source;
+	struct uidset set = {0}, left = {0};
+	uint32_t uid = 1;
+	int rc;
+
+	while ((rc = next_to_mark(p, &uid, kind, &set, e)) == 0 && set.n > 0) {
+		rc = copy_set(&set, &left, e);
+		if (rc == 0 && s->can_mark)
+			rc = s->ops->mark(s, &left, kind.class, kind.outcome, e);
+		if (rc == 0)
+			rc = record_marked(p, &set, e);
+		uidset_clear(&set);
+		uidset_clear(&left);
+		if (rc == -1)
+			break;
+	}
+	uidset_free(&set);
+	uidset_free(&left);
+	return rc;
+}
+
+/* Mark on the server what is settled; the ledger is durable before. */
+static int mark_settled(struct pipeline *p, struct err *e)
+{
+	static const struct mark kinds[] = {{CLASS_SPAM, OUTCOME_LEARNED},
+					    {CLASS_HAM, OUTCOME_LEARNED},
+					    {CLASS_NONE, OUTCOME_SURE}};
+
+	if (ledger_commit(p->ledger, e) == -1)
+		return -1;
+	if (p->dry_run)
+		return 0;
+	if (!p->source->can_mark)
+		log_warn("account %s: mailbox %s allows no keywords of ours; only the ledger knows "
+			 "what was learned",
+			 p->source->account, p->source->mailbox);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (mark_kind(p, kinds[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+/* The mailbox was gone through to its end: the next run begins behind it. */
+static int record_complete(struct pipeline *p, struct err *e)
+{
+	if (p->source->uidnext > 0)
+		p->box.uidnext = p->source->uidnext > 1 ? p->source->uidnext : 2;
+	p->box.modseq = p->source->modseq;
+	if (ledger_mailbox_put(p->ledger, p->source->account, p->source->mailbox, &p->box, e) == -1)
+		return -1;
+	return ledger_commit(p->ledger, e);
+}
+
+/*
+ * No more messages come in. What is staged is sent if it can be, else put back; what was sent
+ * is waited for.
+ */
+static int wind_up(struct pipeline *p, bool send, struct err *e)
+{
+	int rc = send ? flush(p, e) : 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct item *x = &p->item[i];
+		struct ledger_copy c;
+
+		if (x->state != ITEM_STAGED)
+			continue;
+		c = copy_of(p, x);
+		if (rc == 0)
+			rc = ledger_put_back(p->ledger, &c, e);
+		release(p, x);
+	}
+	p->staged = 0;
+	drain(p);
+	return rc;
+}
+
+int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
+{
+	struct err second;
+	bool whole;
+	int rc;
+
+	p->source = s;
+	p->counts = (struct report_counts){0};
+	if (s->ops->open(s, p->dry_run, e) == -1 || load_box(p, e) == -1)
+		return -1;
+	rc = learn_new(p, e);
+	if (wind_up(p, rc == 0 || e->scope < ERR_FATAL, &second) == -1 && rc == 0) {
+		*e = second;
+		rc = -1;
+	}
+	if (rc == 0)
+		rc = failed(p, e);
+	whole = rc == 0 && !pipeline_is_full(p);
+	/* Whatever happened: what is settled is recorded, and marked if the server still listens. */
+	if (rc == 0 || e->scope == ERR_FATAL) {
+		if (mark_settled(p, rc == 0 ? e : &second) == -1)
+			rc = -1;
+	} else if (ledger_commit(p->ledger, &second) == -1) {
+		*e = second;
+	}
+	if (rc == 0 && whole)
+		rc = record_complete(p, e);
+	report_mailbox_end(p->report, s->account, s->mailbox, &p->counts);
+	return rc;
+}

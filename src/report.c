@@ -1,0 +1,219 @@
+#include "report.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "progress.h"
+
+static void put_json(json_t *line)
+{
+	if (line)
+		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(line);
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+static uint64_t group_sum(const struct report_counts *c, enum outcome_group g)
+{
+	uint64_t n = 0;
+
+	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++)
+		if (outcome_group((enum outcome)o) == g)
+			n += c->outcome[o];
+	return n;
+}
+
+static void set_counts(json_t *line, const struct report_counts *c)
+{
+	static const struct {
+		const char *name;
+		enum outcome_group group;
+	} groups[] = {{"learned", GROUP_LEARNED},
+		      {"known", GROUP_KNOWN},
+		      {"skipped", GROUP_SKIPPED},
+		      {"untrusted", GROUP_UNTRUSTED},
+		      {"failed", GROUP_FAILED}};
+	json_t *each = json_object();
+
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		json_object_set_new(line, groups[i].name,
+				    json_integer((json_int_t)group_sum(c, groups[i].group)));
+	json_object_set_new(line, "learned_spam", json_integer((json_int_t)c->learned[CLASS_SPAM]));
+	json_object_set_new(line, "learned_ham", json_integer((json_int_t)c->learned[CLASS_HAM]));
+	json_object_set_new(line, "flipped", json_integer((json_int_t)c->flipped));
+	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++)
+		json_object_set_new(each, outcome_name((enum outcome)o),
+				    json_integer((json_int_t)c->outcome[o]));
+	json_object_set_new(line, "outcomes", each);
+}
+
+void report_start(struct report *r)
+{
+	char now[21];
+
+	r->started = clock_ms();
+	if (r->format != REPORT_JSON)
+		return;
+	clock_iso(clock_now(), now);
+	put_json(json_pack("{s:s, s:i, s:s, s:b, s:s}", "event", "start", "schema", REPORT_SCHEMA,
+			   "command", r->command, "dry_run", r->dry_run, "time", now));
+}
+
+void report_mailbox(struct report *r, const char *account, const char *mailbox, uint64_t n)
+{
+	if (r->format == REPORT_JSON) {
+		put_json(json_pack("{s:s, s:s, s:s, s:I}", "event", "mailbox", "account", account,
+				   "mailbox", mailbox, "new", (json_int_t)n));
+		return;
+	}
+	/* Without a terminal there is one line a mailbox, at its end. */
+	if (!r->quiet)
+		progress_begin(r->dry_run ? "reading" : "learning", n);
+}
+
+/* A dry run's verb: what would be done. */
+static const char *would(enum outcome o)
+{
+	return o == OUTCOME_LEARNED  ? "learn"
+	       : o == OUTCOME_FAILED ? "fail"
+	       : outcome_group(o) == GROUP_KNOWN ? "known"
+						 : "skip";
+}
+
+static void message_json(struct report *r, const struct report_message *m)
+{
+	char hex[DIGEST_HEX] = "";
+	json_t *line;
+
+	if (m->digest)
+		digest_hex(m->digest, hex);
+	line = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "event",
+			 "message", "account", m->account, "mailbox", m->mailbox, "uid",
+			 (json_int_t)m->uid, "class", class_name(m->class), "outcome",
+			 outcome_name(m->outcome), "reason", text_or_null(m->answer), "from",
+			 text_or_null(m->from), "subject", text_or_null(m->subject), "date",
+			 text_or_null(m->date), "digest", text_or_null(m->digest ? hex : NULL));
+	if (line && r->dry_run)
+		json_object_set_new(line, "dry_run", json_true());
+	put_json(line);
+}
+
+void report_message(struct report *r, const struct report_message *m)
+{
+	char hex[DIGEST_HEX] = "-";
+
+	if (r->format == REPORT_JSON) {
+		message_json(r, m);
+		return;
+	}
+	if (!r->dry_run && !(r->verbose && !r->quiet) && m->outcome != OUTCOME_FAILED)
+		return;
+	progress_hide();
+	if (m->digest)
+		digest_hex(m->digest, hex);
+	printf("%-7s %-4s %s %s uid=%u date=%s from=\"%s\" subject=\"%s\" digest=%.12s",
+	       r->dry_run ? would(m->outcome) : outcome_name(m->outcome), class_name(m->class),
+	       m->account, m->mailbox, m->uid, m->date && m->date[0] ? m->date : "-",
+	       m->from ? m->from : "", m->subject ? m->subject : "", hex);
+	if (m->outcome != OUTCOME_LEARNED)
+		printf(": %s", outcome_text(m->outcome));
+	if (m->answer && m->answer[0])
+		printf(": %s", m->answer);
+	putchar('\n');
+}
+
+static void add_counts(struct report_counts *sum, const struct report_counts *c)
+{
+	for (int o = 0; o < OUTCOMES; o++)
+		sum->outcome[o] += c->outcome[o];
+	for (int i = 0; i < 3; i++)
+		sum->learned[i] += c->learned[i];
+	sum->flipped += c->flipped;
+}
+
+/* "180 learned, 44 known, 5 too short": what there is, in the order of enum outcome. */
+static void print_counts(const struct report_counts *c)
+{
+	const char *comma = "";
+
+	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++) {
+		if (c->outcome[o] == 0)
+			continue;
+		printf("%s%llu %s", comma, (unsigned long long)c->outcome[o],
+		       outcome_text((enum outcome)o));
+		comma = ", ";
+	}
+	if (c->flipped > 0)
+		printf(", %llu changed class", (unsigned long long)c->flipped);
+	printf("%s\n", comma[0] == '\0'		       ? "nothing new"
+		       : c->outcome[OUTCOME_FAILED] ? " (see above)"
+						    : "");
+}
+
+void report_mailbox_end(struct report *r, const char *account, const char *mailbox,
+			const struct report_counts *c)
+{
+	progress_end();
+	add_counts(&r->total, c);
+	if (r->format == REPORT_JSON) {
+		json_t *line = json_pack("{s:s, s:s, s:s}", "event", "mailbox-end", "account",
+					 account, "mailbox", mailbox);
+
+		set_counts(line, c);
+		put_json(line);
+		return;
+	}
+	if (r->quiet)
+		return;
+	printf("%s %s: ", account, mailbox);
+	print_counts(c);
+}
+
+void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
+{
+	if (r->format == REPORT_JSON)
+		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam", (json_int_t)spam,
+				   "ham", (json_int_t)ham));
+	else if (!r->quiet)
+		printf("rspamd's own count, up to a minute old: spam %llu, ham %llu\n",
+		       (unsigned long long)spam, (unsigned long long)ham);
+}
+
+void report_summary(struct report *r)
+{
+	const struct report_counts *c = &r->total;
+	double seconds = (double)(clock_ms() - r->started) / 1000;
+
+	if (r->format == REPORT_JSON) {
+		json_t *line = json_pack("{s:s, s:f}", "event", "summary", "seconds", seconds);
+
+		set_counts(line, c);
+		put_json(line);
+		return;
+	}
+	if (r->quiet)
+		return;
+	printf("%s %llu (spam %llu, ham %llu)", r->dry_run ? "would learn" : "learned",
+	       (unsigned long long)c->outcome[OUTCOME_LEARNED],
+	       (unsigned long long)c->learned[CLASS_SPAM],
+	       (unsigned long long)c->learned[CLASS_HAM]);
+	if (c->flipped > 0)
+		printf(", %llu of them changed class", (unsigned long long)c->flipped);
+	printf("   known %llu   skipped %llu", (unsigned long long)group_sum(c, GROUP_KNOWN),
+	       (unsigned long long)group_sum(c, GROUP_SKIPPED));
+	if (group_sum(c, GROUP_UNTRUSTED) > 0)
+		printf("   untrusted %llu", (unsigned long long)group_sum(c, GROUP_UNTRUSTED));
+	printf("   failed %llu   in %.1f s\n", (unsigned long long)group_sum(c, GROUP_FAILED),
+	       seconds);
+}
+
+void report_error(const char *text, int exit_status)
+{
+	put_json(json_pack("{s:s, s:s, s:i}", "event", "error", "text", text, "exit", exit_status));
+}

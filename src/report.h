@@ -1,0 +1,66 @@
+/*
+ * report.h - what a run says to a person, or, as JSON lines, to a program: the same facts. Text
+ * goes to standard output; with quiet only what went wrong is said.
+ */
+#ifndef LS_REPORT_H
+#define LS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "class.h"
+#include "digest.h"
+#include "outcome.h"
+
+enum { REPORT_SCHEMA = 1 }; /* of the JSON lines; docs/json.md */
+
+/* Outcomes of one mailbox, or of a run. */
+struct report_counts {
+	uint64_t outcome[OUTCOMES];
+	uint64_t learned[3]; /* OUTCOME_LEARNED by enum mail_class */
+	uint64_t flipped;    /* of those learned: rspamd took the other class back */
+};
+
+struct report_message {
+	const char *account, *mailbox;
+	uint32_t uid;
+	enum mail_class class;
+	enum outcome outcome;
+	const char *answer; /* rspamd's words, or ours; NULL: none */
+	const char *from, *subject, *date; /* visible text; NULL: the body was not read */
+	const struct digest *digest;	   /* NULL likewise */
+};
+
+enum report_format { REPORT_TEXT, REPORT_JSON };
+
+struct report {
+	enum report_format format;
+	bool quiet, verbose, dry_run;
+	const char *command;
+	int64_t started; /* clock_ms() */
+	struct report_counts total;
+};
+
+/* The first JSON line: {"event":"start","schema":1,...}; nothing as text. */
+void report_start(struct report *r);
+
+/* A mailbox has this many messages to look at. */
+void report_mailbox(struct report *r, const char *account, const char *mailbox, uint64_t n);
+
+/* One message; as text in a dry run, with verbose, or where it failed. */
+void report_message(struct report *r, const struct report_message *m);
+
+/* The mailbox is done; counts are added to the total. */
+void report_mailbox_end(struct report *r, const char *account, const char *mailbox,
+			const struct report_counts *c);
+
+/* What rspamd says of itself: learns of each class by its own count. */
+void report_rspamd(struct report *r, uint64_t spam, uint64_t ham);
+
+void report_summary(struct report *r);
+
+/* {"event":"error",...}: what cmd_fail says, for a program. */
+void report_error(const char *text, int exit_status);
+
+#endif

@@ -1,0 +1,7 @@
+#include "store.h"
+
+void store_close(struct store *s)
+{
+	if (s)
+		s->ops->close(s);
+}

@@ -1,0 +1,317 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * The map is address space, not memory or disk. It grows by doubling before a transaction
+ * begins, so that none can fill it: a transaction of ours writes a few hundred small records,
+ * STORE_HEADROOM is more than that by far.
+ */
+#define STORE_HEADROOM	((size_t)16 << 20)
+#define STORE_MAP_START ((size_t)64 << 20)
+
+struct store_lmdb {
+	struct store store;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi[STORE_MAPS];
+	MDB_cursor *cursor[STORE_MAPS];
+	bool write, opened; /* opened: dbi[] is valid */
+	char dir[512];
+};
+
+static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest"};
+
+static int store_error(struct store_lmdb *s, int rc, const char *step, struct err *e)
+{
+	switch (rc) {
+	case ENOSPC:
+	case EDQUOT:
+		return err_set(e, ERR_FATAL, ERR_TEMPORARY,
+			       "ledger %s: the disk is full; nothing was changed, make room and run "
+			       "again",
+			       s->dir);
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return err_set(e, ERR_FATAL, ERR_CONFIG,
+			       "ledger %s: %s while it was to %s; run as the user that owns it, "
+			       "or give it to this user",
+			       s->dir, strerror(rc), step);
+	case MDB_CORRUPTED:
+	case MDB_INVALID:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_VERSION_MISMATCH:
+		return err_set(e, ERR_FATAL, ERR_LOCAL,
+			       "ledger %s: damaged, or no ledger (%s); put a backup of data.mdb in "
+			       "its place, or move it away: marks on the server still say what was "
+			       "learned",
+			       s->dir, mdb_strerror(rc));
+	default:
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: cannot %s: %s", s->dir, step,
+			       mdb_strerror(rc));
+	}
+}
+
+/* Grow the map while no transaction is open, so that MDB_MAP_FULL cannot come in one. */
+static int make_room(struct store_lmdb *s)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	size_t used, size;
+	int rc = mdb_env_info(s->env, &info);
+
+	if (rc == 0)
+		rc = mdb_env_stat(s->env, &stat);
+	if (rc != 0)
+		return rc;
+	used = (info.me_last_pgno + 1) * stat.ms_psize;
+	for (size = info.me_mapsize; size < used + STORE_HEADROOM;)
+		size *= 2;
+	return size == info.me_mapsize ? 0 : mdb_env_set_mapsize(s->env, size);
+}
+
+/*
+ * Begin, and cure what can be cured: MAP_RESIZED (another process grew the map) by taking its size,
+ * READERS_FULL by clearing the slots of readers that died.
+ */
+static int begin_txn(struct store_lmdb *s, unsigned flags)
+{
+	int rc = 0, dead;
+
+	for (int tries = 0; tries < 3; tries++) {
+		rc = mdb_txn_begin(s->env, NULL, flags, &s->txn);
+		if (rc == MDB_MAP_RESIZED)
+			rc = mdb_env_set_mapsize(s->env, 0);
+		else if (rc == MDB_READERS_FULL)
+			rc = mdb_reader_check(s->env, &dead);
+		else
+			return rc;
+		if (rc != 0)
+			return rc;
+		rc = MDB_READERS_FULL;
+	}
+	return rc;
+}
+
+static int lmdb_begin(struct store *store, bool write, struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	int rc = write ? make_room(s) : 0;
+
+	if (rc == 0)
+		rc = begin_txn(s, write ? 0 : MDB_RDONLY);
+	for (int i = 0; rc == 0 && !s->opened && i < STORE_MAPS; i++)
+		rc = mdb_dbi_open(s->txn, map_names[i], s->write ? MDB_CREATE : 0, &s->dbi[i]);
+	if (rc == 0)
+		return 0;
+	if (s->txn)
+		mdb_txn_abort(s->txn);
+	s->txn = NULL;
+	return store_error(s, rc, "begin", e);
+}
+
+static void close_cursors(struct store_lmdb *s)
+{
+	for (int i = 0; i < STORE_MAPS; i++) {
+		if (s->cursor[i])
+			mdb_cursor_close(s->cursor[i]);
+		s->cursor[i] = NULL;
+	}
+}
+
+static int lmdb_commit(struct store *store, struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	MDB_txn *txn = s->txn;
+	int rc;
+
+	close_cursors(s);
+	s->txn = NULL;
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? 0 : store_error(s, rc, "write", e);
+}
+
+static void lmdb_abort(struct store *store)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+
+	close_cursors(s);
+	if (s->txn)
+		mdb_txn_abort(s->txn);
+	s->txn = NULL;
+}
+
+static MDB_val to_mdb(struct store_value v)
+{
+	return (MDB_val){v.len, (void *)(uintptr_t)v.data};
+}
+
+static int lmdb_get(struct store *store, enum store_map m, struct store_value key,
+		    struct store_value *value, struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	MDB_val k = to_mdb(key), v;
+	int rc = mdb_get(s->txn, s->dbi[m], &k, &v);
+
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_error(s, rc, "read", e);
+	*value = (struct store_value){v.mv_data, v.mv_size};
+	return 1;
+}
+
+static int lmdb_put(struct store *store, enum store_map m, struct store_value key,
+		    struct store_value value, struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	MDB_val k = to_mdb(key), v = to_mdb(value);
+	int rc = mdb_put(s->txn, s->dbi[m], &k, &v, 0);
+
+	return rc == 0 ? 0 : store_error(s, rc, "write", e);
+}
+
+static int lmdb_del(struct store *store, enum store_map m, struct store_value key,
+		    struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	MDB_val k = to_mdb(key);
+	int rc = mdb_del(s->txn, s->dbi[m], &k, NULL);
+
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : store_error(s, rc, "delete", e);
+}
+
+static int cursor_get(struct store_lmdb *s, enum store_map m, MDB_cursor_op op,
+		      struct store_value *key, struct store_value *value, struct err *e)
+{
+	MDB_val k = to_mdb(*key), v;
+	int rc = s->cursor[m] ? 0 : mdb_cursor_open(s->txn, s->dbi[m], &s->cursor[m]);
+
+	if (rc == 0)
+		rc = mdb_cursor_get(s->cursor[m], &k, &v, op);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_error(s, rc, "read", e);
+	*key = (struct store_value){k.mv_data, k.mv_size};
+	*value = (struct store_value){v.mv_data, v.mv_size};
+	return 1;
+}
+
+static int lmdb_seek(struct store *store, enum store_map m, struct store_value *key,
+		     struct store_value *value, struct err *e)
+{
+	return cursor_get((struct store_lmdb *)store, m, key->len ? MDB_SET_RANGE : MDB_FIRST, key,
+			  value, e);
+}
+
+static int lmdb_next(struct store *store, enum store_map m, struct store_value *key,
+		     struct store_value *value, struct err *e)
+{
+	return cursor_get((struct store_lmdb *)store, m, MDB_NEXT, key, value, e);
+}
+
+static int lmdb_backup(struct store *store, const char *file, struct err *e)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd == -1)
+		return err_set(e, ERR_FATAL, ERR_USAGE, "backup %s: %s; name a new file", file,
+			       strerror(errno));
+	rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+	if (rc == 0 && fsync(fd) == -1)
+		rc = errno;
+	if (close(fd) == -1 && rc == 0)
+		rc = errno;
+	if (rc == 0)
+		return 0;
+	unlink(file);
+	return err_set(e, ERR_FATAL, ERR_TEMPORARY, "backup %s: %s; the file was removed", file,
+		       mdb_strerror(rc));
+}
+
+static void lmdb_close(struct store *store)
+{
+	struct store_lmdb *s = (struct store_lmdb *)store;
+
+	lmdb_abort(store);
+	if (s->env)
+		mdb_env_close(s->env);
+	free(s);
+}
+
+static const struct store_ops lmdb_ops = {
+    lmdb_begin, lmdb_commit, lmdb_abort, lmdb_get,    lmdb_put,
+    lmdb_del,	lmdb_seek,   lmdb_next,	 lmdb_backup, lmdb_close,
+};
+
+/* The directory: ours, or made; what others can write to is not believed. */
+static int check_dir(const char *dir, bool write, struct err *e)
+{
+	struct stat st;
+
+	if (write && mkdir(dir, 0700) == -1 && errno != EEXIST)
+		return err_set(e, ERR_FATAL, ERR_CONFIG,
+			       "ledger %s: cannot make the directory: %s; make it for the user "
+			       "that runs learnspool",
+			       dir, strerror(errno));
+	if (stat(dir, &st) == -1)
+		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: %s", dir, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: not a directory", dir);
+	if (st.st_uid != geteuid())
+		return err_set(e, ERR_FATAL, ERR_CONFIG,
+			       "ledger %s: belongs to user id %u and we are %u; run as that user, or "
+			       "chown it",
+			       dir, st.st_uid, geteuid());
+	if (st.st_mode & S_IWOTH)
+		return err_set(e, ERR_FATAL, ERR_CONFIG,
+			       "ledger %s: everybody can write to it; chmod 0700", dir);
+	return 0;
+}
+
+struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
+{
+	struct store_lmdb *s;
+	unsigned flags = write ? 0 : MDB_RDONLY;
+	int rc;
+
+	if (check_dir(dir, write, e) == -1)
+		return NULL;
+	s = calloc(1, sizeof *s);
+	if (s == NULL || strlen(dir) >= sizeof s->dir) {
+		free(s);
+		err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: out of memory, or too long a path", dir);
+		return NULL;
+	}
+	s->store.ops = &lmdb_ops;
+	s->write = write;
+	memcpy(s->dir, dir, strlen(dir) + 1);
+	rc = mdb_env_create(&s->env);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(s->env, STORE_MAPS);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(s->env, STORE_MAP_START);
+	/* No read-ahead: digests are random keys, and pages read ahead would count as our memory. */
+	if (rc == 0)
+		rc = mdb_env_open(s->env, dir, flags | MDB_NORDAHEAD, 0600);
+	if (rc == 0 && lmdb_begin(&s->store, write, e) == 0) {
+		s->opened = lmdb_commit(&s->store, e) == 0;
+		if (s->opened)
+			return &s->store;
+	} else if (rc != 0) {
+		store_error(s, rc, "open", e);
+	}
+	lmdb_close(&s->store);
+	return NULL;
+}

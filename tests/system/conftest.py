@@ -1,0 +1,43 @@
+"""Fixtures of the system tests: real servers, started once, clean for each test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from program import Program, binary
+from servers import Stack, temporary_folder
+
+
+@pytest.fixture(scope="session")
+def session_stack() -> Iterator[Stack]:
+    with Stack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(session_stack: Stack) -> Stack:
+    """Dovecot, rspamd and Redis without mail and without memory."""
+    session_stack.clean()
+    return session_stack
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """For a server of the test's own; pytest's folders are closed to servers' users."""
+    folder = temporary_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def learnspool(stack: Stack, tmp_path: Path) -> Program:
+    """The program, configured for spam@ and ham@ of the stack, with an empty ledger."""
+    if not binary().exists():
+        pytest.fail(f"{binary()} is not there: make first, or set LEARNSPOOL")
+    program = Program(tmp_path)
+    program.configure(stack)
+    return program

@@ -1,0 +1,490 @@
+"""Users' moves become reports: Dovecot with imap_sieve, the shipped scripts and configuration
+as they are, and Postfix that carries the copies to the collection accounts."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import shutil
+import smtplib
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import corpus
+import postfix
+from postfix import Postfix, in_namespace
+from program import Program
+from servers import Dovecot, Stack, crlf
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCRIPTS = sorted((ROOT / "sieve").glob("*.sieve"))
+USER, SPAM, HAM = "alice@example.org", "spam@example.org", "ham@example.org"
+TOKEN = "0123456789abcdef0123456789abcdef0123456789abcdef"
+FOLDERS = ("Junk", "Junk/2026", "Trash", "Trash/old", "Archive", "Junkyard")
+DATE = '"01-Feb-2024 10:11:12 +0000"'
+
+pytestmark = pytest.mark.skipif(bool(postfix.missing()), reason=postfix.missing())
+
+
+def mail(n: int, top: str = "") -> bytes:
+    """A message as a mail server stored it."""
+    return crlf(f"""{top}Received: from a.example by b.example; Mon, 01 Jan 2024 00:00:00 +0000
+From: Somebody <somebody@evil.example>
+To: alice@example.org
+Subject: offer {n}
+Message-ID: <offer-{n}@evil.example>
+Date: Mon, 01 Jan 2024 00:00:00 +0000
+
+We have offer number {n} for you.
+""".encode())
+
+
+class ReportingDovecot(Dovecot):
+    """Dovecot as docs/dovecot.md sets it up: contrib/dovecot and sieve/ in /etc/dovecot."""
+
+    def __init__(self, folder: Path, authority: Any, mail_format: str, mta: Postfix) -> None:
+        super().__init__(folder, authority, mail_format=mail_format, extra=f"""
+namespace inbox {{
+	mailbox Archive {{
+		auto = create
+	}}
+}}
+protocol lmtp {{
+	mail_plugins = sieve
+	plugin {{
+		sieve = file:/etc/dovecot/learnspool/collect.sieve
+	}}
+}}
+!include {folder}/dovecot/etc/conf.d/90-learnspool.conf
+""")
+        self.mta = mta
+        self.etc = self.folder / "etc"
+
+    def configure(self) -> list[str]:
+        self._install()
+        command = super().configure()
+        self.mta.lmtp_port = self.lmtp_port
+        self.mta.prepare()
+        for script in SCRIPTS:
+            self.sievec(script)
+        return self.within(command)
+
+    def within(self, command: list[str]) -> list[str]:
+        return in_namespace({self.etc: "/etc/dovecot", **self.mta.mounts}, command)
+
+    def sievec(self, script: Path) -> subprocess.CompletedProcess[str]:
+        """Compile one script where it is installed."""
+        return subprocess.run(
+            self.within(["sievec", "-c", str(self.folder / "dovecot.conf"),
+                         f"/etc/dovecot/learnspool/{script.name}"]),
+            capture_output=True, text=True)
+
+    def _install(self) -> None:
+        shared = ROOT / "contrib" / "dovecot"
+        for folder in ("conf.d", "learnspool"):
+            (self.etc / folder).mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o755)
+        shutil.copy(shared / "90-learnspool.conf", self.etc / "conf.d")
+        secret = self.etc / "learnspool-secret.conf"
+        secret.touch(mode=0o600)
+        text = (shared / "learnspool-secret.conf").read_text()
+        secret.write_text(re.sub(r"(learnspool_token =).*", rf"\1 {TOKEN}", text))
+        for script in SCRIPTS:
+            shutil.copy(script, self.etc / "learnspool")
+
+
+class Site(Stack):
+    """The whole of a mail server: the stack, with reports, and Postfix."""
+
+    def __init__(self, mail_format: str = "maildir") -> None:
+        super().__init__()
+        self.postfix = Postfix(self.folder)
+        self.dovecot = ReportingDovecot(self.folder, self.authority, mail_format, self.postfix)
+        for user in (USER, SPAM, HAM):
+            self.dovecot.add_user(user)
+
+    def start(self) -> Site:
+        super().start()
+        self.postfix.start()
+        return self
+
+    def stop(self) -> None:
+        self.postfix.stop()
+        super().stop()
+
+    def clean(self) -> None:
+        self.postfix.drain()
+        super().clean()
+
+    def reports(self) -> tuple[list[bytes], list[bytes]]:
+        """What the two collection accounts hold, once nothing is under way any more."""
+        self.postfix.drain()
+        return (list(self.dovecot.messages(SPAM).values()),
+                list(self.dovecot.messages(HAM).values()))
+
+    def user(self) -> imaplib.IMAP4:
+        """The user's mail client, with the folders that the tests use."""
+        link = self.dovecot.imap(USER)
+        for folder in FOLDERS:
+            link.create(folder)
+        return link
+
+
+@pytest.fixture(scope="module", params=("maildir", "sdbox"))
+def each_site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    with Site(request.param) as site:
+        yield site
+
+
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    each_site.clean()
+    return each_site
+
+
+def ok(answer: tuple[str, list[Any]]) -> list[Any]:
+    return Dovecot.check(answer)
+
+
+class Stored(NamedTuple):
+    """One message as the user has it."""
+
+    raw: bytes
+    flags: frozenset[str]
+    date: bytes
+
+
+def folder(link: imaplib.IMAP4, name: str) -> dict[int, Stored]:
+    """Everything in a folder by UID, without touching it."""
+    ok(link.select(name, readonly=True))
+    found = {}
+    for item in ok(link.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")):
+        if isinstance(item, tuple):
+            uid = int(re.search(rb"UID (\d+)", item[0])[1])  # type: ignore[index]
+            flags = re.search(rb"FLAGS \(([^)]*)\)", item[0])[1]  # type: ignore[index]
+            date = re.search(rb'INTERNALDATE "([^"]*)"', item[0])[1]  # type: ignore[index]
+            found[uid] = Stored(item[1], frozenset(flags.decode().split()) - {r"\Recent"}, date)
+    return found
+
+
+def below_marker(report: bytes) -> bytes:
+    """The part of a report that the user saw."""
+    top = re.search(rb"^X-Learnspool-Report:.*\r\n(?:[ \t].*\r\n)*", report, re.MULTILINE)
+    assert top, report
+    return report[top.end():]
+
+
+def marker(report: bytes) -> str:
+    """The value of the topmost X-Learnspool-Report, unfolded."""
+    found = re.search(rb"^X-Learnspool-Report:((?:.*\r\n)(?:[ \t].*\r\n)*)", report, re.MULTILINE)
+    assert found, report
+    return " ".join(found[1].decode().split())
+
+
+# How clients move mail, and what it says. Each: what the user does with message 1 of a folder.
+
+def move(link: imaplib.IMAP4, target: str) -> None:
+    ok(link.uid("MOVE", "1", target))
+
+
+def copy(link: imaplib.IMAP4, target: str) -> None:
+    ok(link.uid("COPY", "1", target))
+
+
+def copy_expunge(link: imaplib.IMAP4, target: str) -> None:
+    """A client that does not know MOVE."""
+    copy(link, target)
+    ok(link.uid("STORE", "1", "+FLAGS.SILENT", r"(\Deleted)"))
+    ok(link.expunge())
+
+
+WAYS = (move, copy, copy_expunge)
+
+MOVES = (  # from, to, spam reports, ham reports
+    ("INBOX", "Junk", 1, 0),
+    ("INBOX", "Junk/2026", 1, 0),
+    ("Archive", "Junk", 1, 0),
+    ("Trash", "Junk", 1, 0),
+    ("Junk", "INBOX", 0, 1),
+    ("Junk", "Archive", 0, 1),
+    ("Junk/2026", "INBOX", 0, 1),
+    ("Junk", "Trash", 0, 0),
+    ("Junk/2026", "Trash/old", 0, 0),
+    ("Junk", "Junkyard", 0, 1),
+    ("INBOX", "Junkyard", 0, 0),
+    ("INBOX", "Archive", 0, 0),
+    ("Trash", "INBOX", 0, 0),
+)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("source, target, spam, ham", MOVES)
+def test_a_move_is_reported_or_not(site: Site, way: Callable[[imaplib.IMAP4, str], None],
+                                   source: str, target: str, spam: int, ham: int) -> None:
+    link = site.user()
+    site.dovecot.lmtp(USER, mail(1))  # not by APPEND, which is a report in Junk
+    ok(link.select("INBOX"))
+    if source != "INBOX":
+        place(site, source)
+    before = folder(link, source)[1]
+    ok(link.select(source))
+    way(link, target)
+    got_spam, got_ham = site.reports()
+    assert (len(got_spam), len(got_ham)) == (spam, ham)
+    after = folder(link, target)
+    assert len(after) == 1, "the user has the message once"
+    assert after[1] == before, "and as it was"
+    assert list(folder(link, source).values()) == ([before] if way is copy else [])
+
+
+def place(site: Site, name: str) -> None:
+    """Put the INBOX's one message into a folder without an IMAP event: behind Dovecot's back."""
+    done = subprocess.run(
+        site.dovecot.within(["doveadm", "-c", str(site.dovecot.folder / "dovecot.conf"), "move",
+                             "-u", USER, name, "mailbox", "INBOX", "all"]),
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_append_to_junk_is_a_report(site: Site) -> None:
+    link = site.user()
+    ok(link.append("Junk", r"(\Seen $Forwarded)", DATE, mail(1)))
+    ok(link.append("INBOX", "", "", mail(2)))
+    spam, ham = site.reports()
+    assert [below_marker(report) for report in spam] == [mail(1)] and ham == []
+    assert folder(link, "Junk") == {
+        1: Stored(mail(1), frozenset({r"\Seen", "$Forwarded"}), b"01-Feb-2024 10:11:12 +0000")}
+
+
+FLAGS = (  # folder, STORE's arguments one after the other, spam reports, ham reports
+    ("INBOX", (("+FLAGS", "($Junk)"),), 1, 0),
+    ("INBOX", (("+FLAGS", "(Junk)"),), 1, 0),
+    ("INBOX", (("FLAGS", r"(\Seen Junk)"),), 1, 0),
+    ("Archive", (("+FLAGS", "($NotJunk)"),), 0, 1),
+    ("Junk", (("+FLAGS", "(NonJunk)"),), 0, 1),
+    ("INBOX", (("+FLAGS", r"(\Seen \Flagged $Forwarded)"),), 0, 0),
+    ("INBOX", (("+FLAGS", "(JunkRecorded MyJunk $Junkish)"),), 0, 0),
+    ("INBOX", (("+FLAGS", "($Junk)"), ("+FLAGS", "($Junk)")), 1, 0),
+    ("INBOX", (("+FLAGS", "($Junk)"), ("-FLAGS", "($Junk)")), 1, 0),
+    ("INBOX", (("+FLAGS", "($Junk)"), ("FLAGS", "(NonJunk)")), 1, 1),
+)
+
+
+@pytest.mark.parametrize("name, stores, spam, ham", FLAGS)
+def test_a_flag_is_reported_or_not(site: Site, name: str, stores: tuple[tuple[str, str], ...],
+                                   spam: int, ham: int) -> None:
+    link = site.user()
+    site.dovecot.lmtp(USER, mail(1))
+    if name != "INBOX":
+        place(site, name)
+    before = folder(link, name)[1]
+    ok(link.select(name))
+    for store in stores:
+        ok(link.uid("STORE", "1", *store))
+    got_spam, got_ham = site.reports()
+    assert (len(got_spam), len(got_ham)) == (spam, ham)
+    after = folder(link, name)
+    assert after.keys() == {1}
+    assert (after[1].raw, after[1].date) == (before.raw, before.date)
+
+
+def test_a_report_says_who_and_proves_it(site: Site) -> None:
+    link = site.user()
+    site.dovecot.lmtp(USER, mail(1), "somebody@evil.example")
+    ok(link.select("INBOX"))
+    move(link, "Junk")
+    ok(link.select("Junk"))
+    copy(link, "INBOX")
+    (spam,), (ham,) = site.reports()
+    assert marker(spam) == f"v1; class=spam; user={USER}; token={TOKEN}"
+    assert marker(ham) == f"v1; class=ham; user={USER}; token={TOKEN}"
+    for report, to in ((spam, SPAM), (ham, HAM)):
+        top = report[:report.index(b"X-Learnspool-Report:")].decode()
+        names = re.findall(r"^([A-Za-z-]+):", top, re.MULTILINE)
+        assert names == ["Return-Path", "Delivered-To", "Received", "Received", "X-Sieve",
+                         "X-Sieve-Redirected-From"]
+        assert top.startswith(f"Return-Path: <{USER}>\r\nDelivered-To: {to}\r\n")
+    assert all(TOKEN.encode() not in stored.raw
+               for name in ("INBOX", *FOLDERS) for stored in folder(link, name).values())
+
+
+def test_reported_again_after_a_change_of_mind(site: Site) -> None:
+    """Pigeonhole would send one Message-ID to one address only once in twelve hours."""
+    link = site.user()
+    site.dovecot.lmtp(USER, mail(1))
+    for source, target in (("INBOX", "Junk"), ("Junk", "INBOX"), ("INBOX", "Junk")):
+        ok(link.select(source))
+        ok(link.uid("MOVE", "1:*", target))
+        time.sleep(1.1)  # the same second counts as the same report
+    spam, ham = site.reports()
+    assert (len(spam), len(ham)) == (2, 1)
+
+
+HOSTILE = {
+    "a loop field that names the user": mail(1, top=f"X-Sieve-Redirected-From: {USER}\r\n"),
+    "a forged report": mail(1, top="X-Learnspool-Report: v1; class=ham; user=x; token=y\r\n"),
+    "no Message-ID": re.sub(rb"Message-ID:.*\r\n", b"", mail(1)),
+    "UTF-8 in the header": crlf("From: Ü <a@evil.example>\nDate: x\nSubject: Ü\n\nÜ\n".encode()),
+    "60 Received": mail(1, top="Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n" * 60),
+    "a line of 5,000 bytes": mail(1) + b"x" * 5000 + b"\r\n",
+    "Bcc and Content-Length": mail(1, top="Bcc: me@evil.example\r\nContent-Length: 1\r\n"),
+    "control and 8-bit bytes": mail(1) + bytes(set(range(1, 256)) - {10, 13}) + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_mail_is_reported_byte_for_byte(site: Site, raw: bytes) -> None:
+    site.dovecot.append(USER, "INBOX", raw)
+    link = site.user()
+    ok(link.select("INBOX"))
+    move(link, "Junk")
+    spam, _ = site.reports()
+    assert [below_marker(report) for report in spam] == [raw]
+    assert marker(spam[0]).endswith(f"token={TOKEN}")
+    assert [stored.raw for stored in folder(link, "Junk").values()] == [raw]
+
+
+def completed(raw: bytes) -> bool:
+    """Whether sendmail(1) would complete it: no From or no Date, or an address without @."""
+    head = raw.partition(b"\r\n\r\n")[0]
+    addresses = re.findall(rb"^(?:From|Sender|Reply-To|To|Cc|Errors-To):(.*(?:\r\n[ \t].*)*)",
+                           head, re.IGNORECASE | re.MULTILINE)
+    return (not all(re.search(rb"^" + name + rb":", head, re.IGNORECASE | re.MULTILINE)
+                    for name in (b"From", b"Date", b"Message-ID"))
+            or any(b"@" not in address or b"," in address for address in addresses))
+
+
+def test_real_mail_is_reported_byte_for_byte(site: Site) -> None:
+    """A whole folder at once; without the Return-Path, which no redirect keeps."""
+    mails = [crlf(raw) for raw in corpus.spam()]
+    mails = [re.sub(rb"^Return-Path:.*\r\n", b"", raw, flags=re.MULTILINE) for raw in mails]
+    mails = [raw for raw in mails if raw.endswith(b"\r\n") and not completed(raw)][:200]
+    assert len(mails) > 100
+    site.dovecot.append_many(USER, "INBOX", mails)
+    link = site.user()
+    ok(link.select("INBOX"))
+    ok(link.uid("MOVE", "1:*", "Junk"))
+    spam, _ = site.reports()
+    assert sorted(map(below_marker, spam)) == sorted(mails)
+
+
+def test_a_bulk_move_is_quick_and_complete(site: Site) -> None:
+    mails = [mail(n) for n in range(200)]
+    site.dovecot.append_many(USER, "INBOX", mails)
+    link = site.user()
+    ok(link.select("INBOX"))
+    start = time.monotonic()
+    ok(link.uid("MOVE", "1:*", "Junk"))
+    took = time.monotonic() - start
+    spam, _ = site.reports()
+    assert sorted(map(below_marker, spam)) == sorted(mails)
+    assert [stored.raw for stored in folder(link, "Junk").values()] == mails
+    assert took < 20, "0.1 s a message on a busy machine; about 8 ms were seen"
+
+
+def test_without_the_mta_moves_work_and_nothing_is_lost(site: Site) -> None:
+    mails = [mail(n) for n in range(20)]
+    site.dovecot.append_many(USER, "INBOX", mails)
+    link = site.user()
+    site.postfix.stop()
+    try:
+        ok(link.select("INBOX"))
+        ok(link.uid("MOVE", "1:*", "Junk"))
+        assert [stored.raw for stored in folder(link, "Junk").values()] == mails
+        assert site.postfix.queued() == 20
+        assert site.dovecot.messages(SPAM) == {}
+    finally:
+        site.postfix.start()
+    spam, _ = site.reports()
+    assert sorted(map(below_marker, spam)) == sorted(mails)
+
+
+def test_without_scripts_or_sendmail_moves_work(site: Site) -> None:
+    """Reports are lost then; what the user does is not."""
+    installed, queue = site.dovecot.etc / "learnspool", site.postfix.folder / "queue" / "maildrop"
+    site.dovecot.append_many(USER, "INBOX", [mail(1), mail(2)])
+    link = site.user()
+    ok(link.select("INBOX"))
+    mode = queue.stat().st_mode
+    queue.chmod(0)
+    try:
+        move(link, "Junk")
+    finally:
+        queue.chmod(mode)
+    installed.rename(installed.with_name("gone"))
+    try:
+        ok(link.uid("MOVE", "2", "Junk"))
+    finally:
+        installed.with_name("gone").rename(installed)
+    assert [stored.raw for stored in folder(link, "Junk").values()] == [mail(1), mail(2)]
+
+
+def test_collection_accounts_report_nothing(site: Site) -> None:
+    """Or what learnspool moves there would come back."""
+    site.dovecot.append(HAM, "INBOX", mail(1))
+    with site.dovecot.session(HAM, "INBOX") as link:
+        ok(link.uid("COPY", "1", "Junk"))
+        ok(link.uid("STORE", "1", "+FLAGS", "($Junk)"))
+    spam, ham = site.reports()
+    assert spam == [] and ham == [mail(1)]
+
+
+def test_mail_from_outside_cannot_carry_the_field(site: Site) -> None:
+    """A report that somebody got hold of, token and all: Postfix refuses it."""
+    link = site.user()
+    site.dovecot.append(USER, "INBOX", mail(1))
+    ok(link.select("INBOX"))
+    move(link, "Junk")
+    (stolen,), _ = site.reports()
+    with pytest.raises(smtplib.SMTPDataError, match="not from outside"):
+        site.postfix.smtp(HAM, stolen)
+    site.postfix.smtp(HAM, mail(2))
+    _, ham = site.reports()
+    assert [report.endswith(mail(2)) for report in ham] == [True]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_scripts_compile_without_a_word(site: Site, script: Path) -> None:
+    done = site.dovecot.sievec(script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_users_can_read_neither_token_nor_its_extension(site: Site) -> None:
+    secret = site.dovecot.etc / "learnspool-secret.conf"
+    assert secret.stat().st_mode & 0o077 == 0
+    conf = str(site.dovecot.folder / "dovecot.conf")
+    seen = subprocess.run(
+        site.dovecot.within(["setpriv", "--reuid=nobody", "--clear-groups", "doveconf", "-c",
+                             conf, "-a"]), capture_output=True, text=True)
+    assert seen.returncode == 0 and "sieve_env_learnspool_junk" in seen.stdout
+    assert TOKEN not in seen.stdout + seen.stderr
+
+
+# With the program: from the user's move to what rspamd learned.
+
+def test_from_a_move_to_a_learned_message(site: Site, tmp_path: Path) -> None:
+    program = Program(tmp_path)
+    program.configure(site, top="retention { learned = 0s }\n")
+    spam, ham = corpus.spam()[:30], corpus.ham()[:30]
+    site.dovecot.append_many(USER, "INBOX", [crlf(raw) for raw in spam])
+    link = site.user()
+    ok(link.select("INBOX"))
+    ok(link.uid("MOVE", "1:*", "Junk"))
+    site.dovecot.append_many(USER, "INBOX", [crlf(raw) for raw in ham])
+    place(site, "Junk/2026")
+    ok(link.select("Junk/2026"))
+    ok(link.uid("MOVE", "1:*", "Archive"))
+    site.postfix.drain()
+    done = program("learn")
+    assert done.rc == 0, done.err
+    assert site.rspamd.learns() == (30, 30)
+    for account, mark in ((SPAM, "$LearnedSpam"), (HAM, "$LearnedHam")):
+        assert all(mark in flags for flags in site.dovecot.flags(account).values())
+    assert program("expire").rc == 0
+    assert site.reports() == ([], [])
+    assert len(folder(link, "Junk")) == len(folder(link, "Archive")) == 30

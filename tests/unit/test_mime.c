@@ -1,0 +1,600 @@
+/*
+ * mime.c: what is identity of a message and what is not, where the original begins, what people
+ * are shown, what is encrypted, and that no bytes cost more than their caps.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "buf.h"
+#include "mime.h"
+
+#ifndef VECTORS
+#define VECTORS "tests/unit/vectors" /* from the top of the source */
+#endif
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+	MB = 1024 * 1024
+};
+
+/* A copy of exactly its size, so that a sanitizer sees one byte too far. */
+static int read_copy(const char *msg, size_t len, struct mime_info *info, struct err *e)
+{
+	char *copy = malloc(len > 0 ? len : 1);
+	int rc;
+
+	assert_non_null(copy);
+	memcpy(copy, msg, len);
+	err_clear(e);
+	rc = mime_read(copy, len, info, e);
+	assert_true(mime_original(copy, len) <= len);
+	free(copy);
+	return rc;
+}
+
+static struct mime_info read_ok(const char *msg, size_t len)
+{
+	struct mime_info info;
+	struct err e;
+
+	if (read_copy(msg, len, &info, &e) != 0)
+		fail_msg("%s", e.text);
+	return info;
+}
+
+static struct mime_info read_text(const char *msg)
+{
+	return read_ok(msg, strlen(msg));
+}
+
+static bool same(const char *a, const char *b)
+{
+	struct mime_info x = read_text(a), y = read_text(b);
+
+	return digest_equal(&x.digest, &y.digest);
+}
+
+static struct buf read_file(const char *name)
+{
+	char path[256], chunk[4096];
+	struct buf b;
+	size_t n;
+	FILE *f;
+
+	assert_true(snprintf(path, sizeof path, "%s/%s", VECTORS, name) < (int)sizeof path);
+	buf_init(&b, MB);
+	f = fopen(path, "r");
+	if (f == NULL)
+		fail_msg("cannot open %s", path);
+	while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+		assert_int_equal(buf_add(&b, chunk, n), 0);
+	fclose(f);
+	return b;
+}
+
+/* The digests that docs/digest.md prints, and that digest_ref.py must get as well. */
+static void vectors(void **state)
+{
+	struct buf list = read_file("digests");
+	int n = 0;
+
+	(void)state;
+	for (char *line = strtok(list.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		struct buf msg = read_file(line + DIGEST_HEX);
+		struct mime_info info = read_ok(msg.data, msg.len);
+		struct digest want;
+
+		line[DIGEST_HEX - 1] = '\0';
+		assert_true(digest_parse(line, &want));
+		if (!digest_equal(&info.digest, &want))
+			fail_msg("digest of %s", line + DIGEST_HEX);
+		buf_free(&msg);
+		n++;
+	}
+	assert_true(n >= 6);
+	buf_free(&list);
+}
+
+#define HEAD  "From: a@example.org\nSubject: one two\n"
+#define MIXED "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="
+#define TEXT  "Content-Type: text/plain; charset=utf-8\n"
+#define GIF   "Content-Type: image/gif\nContent-Transfer-Encoding: base64\n\n"
+#define TWO   HEAD MIXED "b\n\n--b\n" TEXT "\nbody\n--b\n" GIF "R0lGODlh\n--b--\n"
+
+/* What transport, storage and re-encoding do: one digest. */
+static const char *const equal[][2] = {
+    {HEAD "\nx\n", "Received: by mx\n\tfor a\nReturn-Path: <a>\nDelivered-To: a\n"
+		   "DKIM-Signature: v=1\nARC-Seal: i=1\nX-Any: 1\n" HEAD "X-Other: 2\n\nx\n"},
+    {HEAD "\nx\n", "From a@example.org Thu Jan  1 00:00:00 1970\n" HEAD "\nx\n"},
+    {HEAD "\nx\n", "From: other@example.org\nTo: b\nDate: now\nSubject: one two\n\nx\n"},
+    {HEAD "\nx\ny\n", "From: a@example.org\r\nSubject: one two\r\n\r\nx\r\ny\r\n"},
+    {HEAD "\nx\n", HEAD "\nx"},
+    {HEAD "\nx\n", HEAD "\nx  \n\n\n"},
+    {HEAD "\nx\n", HEAD TEXT "\nx\n"},
+    {HEAD "\nx\n", HEAD "Content-Type: TEXT/Plain (comment)\n\nx\n"},
+    {HEAD "\nx\n", HEAD "Content-Type: text\n\nx\n"}, /* broken: text/plain */
+    {HEAD "\nx\n", HEAD "Content-Type: /\n\nx\n"},
+    {HEAD "\nx\n", "Subject: one\n two\n\nx\n"},
+    {HEAD "\nx\n", "Subject:one\r\n\ttwo \r\n\r\nx\n"},
+    {HEAD "\nx\n", "subject: =?us-ascii?q?one_two?=\n\nx\n"},
+    {HEAD "\nx\n", "SUBJECT : =?utf-8?b?b25l?= =?utf-8?q?_two?=\n\nx\n"},
+    {HEAD "\nx\n", HEAD "Subject: another one below\n\nx\n"},
+    {"Subject: \n\nx\n", "From: a\n\nx\n"},
+    {HEAD TEXT "\n\u00fc =\n", HEAD TEXT "Content-Transfer-Encoding: quoted-printable\n\n"
+					 "=C3=\n=BC =3D=20\n"},
+    {HEAD TEXT "\n\u00fc =\n", HEAD TEXT "Content-Transfer-Encoding: BASE64\n\nw7w\ngPQo=\n"},
+    {HEAD TEXT "\n\u00fc =\n", HEAD TEXT "Content-Transfer-Encoding: 8bit\n\n\u00fc =\n"},
+    {TWO, HEAD MIXED "\"=_ other\"\n\n--=_ other\n" TEXT "\nbody\n--=_ other\n" GIF
+		     "R0lG\nODlh\n--=_ other--\n"},
+    {TWO, HEAD MIXED "b\n\npreamble\n--b \n" TEXT "\nbody\n--b\n" GIF
+		     "R0lGODlh\n\n--b--\nepilogue\n"},
+    {TWO, HEAD "MIME-Version: 1.0\nContent-Type: multipart/related;\n\ttype=x; boundary=b\n\n"
+	       "--b\nContent-Disposition: inline\n\nbody\n--b\n" GIF "R0lGODlh\n--b--"},
+    {TWO, HEAD MIXED "b\n\n--b\n" MIXED "c\n\n--c\n\nbody\n--c--\n--b\n" GIF "R0lGODlh\n--b--"},
+    {TWO, HEAD MIXED "b\n\n--b\n\nbody\n--b\n" GIF "R0lGODlh\n"}, /* cut off at its end */
+    {HEAD "\nFrom me\n", HEAD "\n>From me\n"},
+};
+
+/* What a person would call another message: another digest. */
+static const char *const different[][2] = {
+    {HEAD "\nx y\n", HEAD "\nx z\n"},
+    {HEAD "\nx y\n", HEAD "\nxy\n"},
+    {HEAD "\nx\n", "From: a@example.org\nSubject: one  three\n\nx\n"},
+    {HEAD "\nx\n", "From: a@example.org\nSubject: One two\n\nx\n"},
+    {HEAD "\nx\n", "From: a@example.org\n\nx\n"},
+    {HEAD "\nx\n", HEAD "Content-Type: text/html\n\nx\n"},
+    {HEAD "\nx\n", HEAD "\nx\n\ny\n"},
+    {TWO, HEAD MIXED "b\n\n--b\n" TEXT "\nbody\n--b\n" GIF "R0lGODli\n--b--\n"},
+    {TWO, HEAD MIXED "b\n\n--b\n" GIF "R0lGODlh\n--b\n" TEXT "\nbody\n--b--\n"},
+    {TWO, HEAD MIXED "b\n\n--b\n" TEXT "\nbody\n--b--\n"},
+    {TWO, HEAD MIXED "b\n\n--b\n" TEXT "\nbody\n--b\n\nR0lGODlh\n--b--\n"},
+    /* parts nobody finds are text, and still count */
+    {HEAD MIXED "\n\nx\n", HEAD MIXED "\n\ny\n"},
+    {HEAD MIXED "b\n\nx\n", HEAD MIXED "b\n\ny\n"},
+    /* attached messages: their Subject, and what is in them and what behind */
+    {HEAD "Content-Type: message/rfc822\n\nSubject: a\n\nx\n",
+     HEAD "Content-Type: message/rfc822\n\nSubject: b\n\nx\n"},
+    {HEAD "Content-Type: message/rfc822\n\nSubject: a\n\nx\n",
+     HEAD "Content-Type: message/rfc822\n\nSubject: a\n\ny\n"},
+    {HEAD "Content-Type: message/rfc822\n\nSubject: a\n\nx\n", HEAD "\nSubject: a\n\nx\n"},
+    {HEAD MIXED "b\n\n--b\nContent-Type: message/rfc822\n\n" MIXED
+		"c\n\n--c\n\n1\n--c\n\n2\n--c--\n--b--\n",
+     HEAD MIXED "b\n\n--b\nContent-Type: message/rfc822\n\n" MIXED
+		"c\n\n--c\n\n1\n--c--\n--b\n\n2\n--b--\n"},
+};
+
+static void identity(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(equal); i++)
+		if (!same(equal[i][0], equal[i][1]))
+			fail_msg("equal pair %zu", i);
+	for (size_t i = 0; i < COUNT(different); i++)
+		if (same(different[i][0], different[i][1]))
+			fail_msg("different pair %zu", i);
+}
+
+/* An attached message is the same one, whatever its own transport header says. */
+static void attached(void **state)
+{
+	(void)state;
+	assert_true(same(HEAD "Content-Type: message/rfc822\n\nSubject: a\n\nx\n",
+			 HEAD "Content-Type: message/rfc822; name=a.eml\n\n"
+			      "Received: by mx\nSubject: =?utf-8?q?a?=\nTo: b\n\nx\n\n"));
+	assert_true(same(HEAD "Content-Type: multipart/digest; boundary=b\n\n--b\n\n"
+			      "Subject: a\n\nx\n--b--\n",
+			 HEAD MIXED "c\n\n--c\nContent-Type: message/rfc822\n\n"
+				    "Subject: a\n\nx\n--c--\n"));
+}
+
+/* "|": where the original begins. */
+static const char *const originals[] = {
+    "|From: a\n\nx",
+    "|",
+    "|\n\nx",
+    "|no header at all",
+    "|Received: by mx\nFrom: a\n\nx",
+    "X-Sieve-Redirected-From: a@b\n|From: a\n\nx",
+    "Return-Path: <a>\nReceived: b\n\tc\nX-Sieve: 1\nX-Sieve-Redirected-From: a\n|From: a\n\nx",
+    "X-Sieve-Redirected-From: a\n|Received: by first\nReturn-Path: <a>\nFrom: a\n\nx",
+    "Return-Path: <a>\r\nX-Sieve-Redirected-From:\r\n a@b\r\n\t(folded)\r\n|From: a\r\n\r\nx",
+    "From a@b Thu Jan  1 00:00:00 1970\nX-Sieve-Redirected-From: a@b\n|From: a\n\nx",
+    "x-sieve-redirected-from : a@b\n|From: a\n\nx",
+    "X-Learnspool-Report: 1\n|From: a\n\nx",
+    "X-Learnspool-Report: 1\n|X-Learnspool-Report: 2\nFrom: a\n\nx",
+    "X-Sieve-Redirected-From: a\nX-Learnspool-Report: 1\n|Received: by first\nFrom: a\n\nx",
+    "X-Sieve-Redirected-From: a\n|Received: by mx\nX-Sieve-Redirected-From: b\nFrom: a\n\nx",
+    "X-Sieve-Redirected-From: a\n|Message-ID: <new>\nFrom: a\n\nx",
+    "X-Sieve-Redirected-From: a\n|\nno other header",
+    /* what an author wrote stands above: nothing is cut */
+    "|From: a\nX-Sieve-Redirected-From: a\n\nx",
+    "|Sender: a\nX-Learnspool-Report: 1\n\nx",
+    "|To: a\nX-Learnspool-Report: 1\n\nx",
+    "|Cc: a\nX-Learnspool-Report: 1\n\nx",
+    "|subject: a\nX-Learnspool-Report: 1\n\nx",
+    "|Date: a\nX-Learnspool-Report: 1\n\nx",
+    "|Message-Id: a\nX-Learnspool-Report: 1\n\nx",
+    "|Mime-Version: a\nX-Learnspool-Report: 1\n\nx",
+    "|CONTENT-Anything: a\nX-Learnspool-Report: 1\n\nx",
+    /* no marker, or no field, or not in the header */
+    "|X-Learnspool-Report\nFrom: a\n\nx",
+    "|X-Learnspool-Reports: 1\nFrom: a\n\nx",
+    "|Received: by mx\njunk\nX-Learnspool-Report: 1\nFrom: a\n\nx",
+    "|Received: by mx\n X-Learnspool-Report: 1\nFrom: a\n\nx",
+    "|Received: by mx\n\nX-Learnspool-Report: 1\n\nx",
+    "|Received: by mx\r\n\r\nX-Learnspool-Report: 1\r\n\r\nx",
+    /* nothing would be left */
+    "|X-Learnspool-Report: 1\n",
+    "|X-Sieve-Redirected-From: 1",
+};
+
+static void original(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(originals); i++) {
+		const char *bar = strchr(originals[i], '|');
+		size_t at = (size_t)(bar - originals[i]), len = strlen(originals[i]) - 1;
+		char *msg = malloc(len + 1);
+
+		assert_non_null(msg);
+		memcpy(msg, originals[i], at);
+		memcpy(msg + at, bar + 1, len - at);
+		if (mime_original(msg, len) != at)
+			fail_msg("original %zu: %zu", i, mime_original(msg, len));
+		free(msg);
+	}
+}
+
+/* What the collection puts on top is cut for rspamd, and changes no digest. */
+static void original_is_no_identity(void **state)
+{
+	struct buf b = read_file("relayed.eml");
+	size_t at = mime_original(b.data, b.len);
+	struct mime_info whole = read_ok(b.data, b.len), cut = read_ok(b.data + at, b.len - at);
+
+	(void)state;
+	assert_int_equal(strncmp(b.data + at, "DKIM-Signature:", 15), 0);
+	assert_true(digest_equal(&whole.digest, &cut.digest));
+	buf_free(&b);
+}
+
+/* A marker whose end does not lie inside of the window is none. */
+static void original_is_capped(void **state)
+{
+	static const char mark[] = "X-Learnspool-Report: 1\n";
+
+	(void)state;
+	for (size_t end = MIME_MAX_HEADER - 2; end < MIME_MAX_HEADER + 2; end++) {
+		struct buf b;
+
+		buf_init(&b, 2 * MIME_MAX_HEADER);
+		assert_int_equal(buf_adds(&b, "X-Long: "), 0);
+		while (b.len < end - strlen(mark) - 1)
+			assert_int_equal(buf_adds(&b, "y"), 0);
+		assert_int_equal(buf_addf(&b, "\n%sFrom: a\n\nx", mark), 0);
+		assert_int_equal(mime_original(b.data, b.len), end < MIME_MAX_HEADER ? end : 0);
+		buf_free(&b);
+	}
+}
+
+static void for_people(void **state)
+{
+	struct mime_info info = read_text("From: =?utf-8?q?J=C3=BCrgen?=\n "
+					  "<j@example.org>\nSubject: a\x1b[31m =?utf-8?b?4oCu?="
+					  "\r\nDate: Sun, 22 Nov 2026 11:00:00 +0100\n\nx\n");
+	char line[1000];
+
+	(void)state;
+	assert_string_equal(info.from, "J\u00fcrgen <j@example.org>");
+	assert_string_equal(info.subject, "a [31m \\xe2\\x80\\xae");
+	assert_string_equal(info.date, "2026-11-22T10:00:00Z");
+	assert_false(info.encrypted);
+
+	info = read_text("Date: yesterday\n\nx\n");
+	assert_string_equal(info.from, "");
+	assert_string_equal(info.subject, "");
+	assert_string_equal(info.date, "");
+
+	memset(line, 'y', sizeof line);
+	memcpy(line, "Subject: ", 9);
+	info = read_ok(line, sizeof line);
+	assert_int_equal(strlen(info.subject), MIME_TEXT_MAX - 1);
+	assert_string_equal(info.subject + MIME_TEXT_MAX - 5, "y...");
+}
+
+static const struct {
+	const char *msg;
+	bool encrypted;
+} secrets[] = {
+    {"Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\n\n"
+     "--b\n\nx\n--b--\n",
+     true},
+    {"Content-Type: Application/PKCS7-MIME; smime-type=enveloped-data\n\nx\n", true},
+    {"Content-Type: application/x-pkcs7-mime; smime-type=\"Enveloped-Data\"\n\nx\n", true},
+    {"Content-Type: application/pkcs7-mime; smime-type=authEnveloped-data\n\nx\n", true},
+    {"Content-Type: application/pkcs7-mime; name=smime.p7m\n\nx\n", true},
+    {"Content-Type: application/pkcs7-mime; smime-type=signed-data\n\nx\n", false},
+    {"Content-Type: application/pkcs7-mime; smime-type=certs-only\n\nx\n", false},
+    {"Content-Type: application/pkcs7-signature\n\nx\n", false},
+    {"Content-Type: multipart/signed; boundary=b\n\n--b\n\nx\n--b--\n", false},
+    {"Subject: x\n\n-----BEGIN PGP MESSAGE-----\n\nhQ\n", true},
+    {"Subject: x\n\n\r\n \n-----BEGIN PGP MESSAGE-----\n\nhQ\n", true},
+    {"Subject: x\nContent-Transfer-Encoding: quoted-printable\n\n"
+     "-----BEGIN=20PGP MESSAGE-----\n",
+     true},
+    {"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\n"
+     "Content-Type: application/pgp-encrypted\n\nx\n--b--\n",
+     true},
+    {"Subject: x\n\nhello\n-----BEGIN PGP MESSAGE-----\n", false},
+    {"Subject: x\n\n-----BEGIN PGP SIGNED MESSAGE-----\n", false},
+    {"Subject: x\n\n-----BEGIN PGP MESSAGE----", false},
+    {"Content-Type: image/png\n\n-----BEGIN PGP MESSAGE-----\n", false},
+};
+
+static void encrypted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(secrets); i++)
+		if (read_text(secrets[i].msg).encrypted != secrets[i].encrypted)
+			fail_msg("message %zu", i);
+}
+
+static void check_refused(const char *msg, size_t len, const char *text)
+{
+	struct mime_info info;
+	struct err e;
+
+	assert_int_equal(read_copy(msg, len, &info, &e), -1);
+	assert_int_equal(e.scope, ERR_MESSAGE);
+	assert_int_equal(e.kind, ERR_DATA);
+	assert_string_equal(e.text, text);
+}
+
+/* n levels of multiparts, of attached messages, or of both in turn, with a text inside. */
+static struct buf nested(int n, const char *kinds)
+{
+	struct buf b;
+
+	buf_init(&b, MB);
+	for (int i = 0; i < n; i++)
+		if (kinds[(size_t)i % strlen(kinds)] == 'm')
+			assert_int_equal(buf_addf(&b,
+						  "Content-Type: multipart/mixed; boundary=b%d"
+						  "\n\n--b%d\n",
+						  i, i),
+					 0);
+		else
+			assert_int_equal(buf_adds(&b, "Content-Type: message/rfc822\n\n"), 0);
+	assert_int_equal(buf_adds(&b, "Subject: inside\n\nx\n"), 0);
+	return b;
+}
+
+static void depth_is_capped(void **state)
+{
+	static const char *const kinds[] = {"m", "a", "ma"};
+	static const char text[] = "message nests parts more than 64 deep";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct buf fits = nested(MIME_MAX_DEPTH, kinds[i]);
+		struct buf over = nested(MIME_MAX_DEPTH + 1, kinds[i]);
+		struct buf far = nested(10000, kinds[i]);
+
+		read_ok(fits.data, fits.len);
+		check_refused(over.data, over.len, text);
+		check_refused(far.data, far.len, text);
+		buf_free(&fits);
+		buf_free(&over);
+		buf_free(&far);
+	}
+}
+
+static void parts_are_capped(void **state)
+{
+	static const int counts[] = {MIME_MAX_PARTS, MIME_MAX_PARTS + 1, 100000};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(counts); i++) {
+		struct buf b;
+
+		buf_init(&b, MB);
+		assert_int_equal(buf_adds(&b, HEAD MIXED "b\n\n"), 0);
+		for (int n = 0; n < counts[i]; n++)
+			assert_int_equal(buf_adds(&b, "--b\n\nx\n"), 0);
+		if (i == 0)
+			read_ok(b.data, b.len);
+		else
+			check_refused(b.data, b.len, "message has more than 2000 parts");
+		buf_free(&b);
+	}
+	check_refused("", 0, "message is empty");
+}
+
+/* What a value has beyond its cap is nothing, and costs nothing. */
+static void fields_are_capped(void **state)
+{
+	struct buf b;
+	struct mime_info info, more;
+
+	(void)state;
+	buf_init(&b, MB);
+	assert_int_equal(buf_adds(&b, "Subject:"), 0);
+	while (b.len < 8 + MIME_MAX_FIELD)
+		assert_int_equal(buf_adds(&b, "y"), 0);
+	info = read_ok(b.data, b.len);
+	assert_int_equal(buf_adds(&b, "z"), 0);
+	more = read_ok(b.data, b.len);
+	assert_true(digest_equal(&info.digest, &more.digest));
+	b.data[8 + MIME_MAX_FIELD - 1] = 'z';
+	more = read_ok(b.data, b.len);
+	assert_false(digest_equal(&info.digest, &more.digest));
+	buf_free(&b);
+}
+
+static long peak_kb(void)
+{
+	struct rusage r;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &r), 0);
+	return r.ru_maxrss;
+}
+
+/* Hostile messages: a head, a piece that is repeated to a megabyte, a tail. */
+static const struct {
+	const char *head, *piece, *tail;
+} hostile[] = {
+    {"X-Long: ", "y", "\n\nx\n"},
+    {"X-Folded:", " y\n", "\nx\n"},
+    {"", "X: y\n", "\nx\n"},
+    {"Subject: ", "=?utf-8?q?=C3?= ", "\n\nx\n"},
+    {"Subject: ", "=?koi8-r?q?a?= =?big5?q?a?= ", "\n\nx\n"},
+    {"Subject: ", "=?a?q?", "\n\nx\n"},
+    {"Subject: ", "\xFF", "\n\nx\n"},
+    {"From: ", "a@b,", "\n\nx\n"},
+    {"From: ", "(", "\n\nx\n"},
+    {"Date: ", "1 ", "\n\nx\n"},
+    {"Content-Type: multipart/mixed", "; p*0=\"x", "; boundary=b\n\n--b\nx\n"},
+    {"Content-Type: multipart/mixed; boundary=", "y", "\n\n--y\nx\n"},
+    {"Content-Type: multipart/mixed; boundary=b\n\n", "preamble\n", ""},
+    {"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n", "--bb\n", ""},
+    {"Content-Type: multipart/mixed; boundary=b\n\n--b--\n", "--b\n", ""},
+    {"Content-Type: multipart/mixed; boundary=\"------\"\n\n", "-", ""},
+    {"Content-Transfer-Encoding: base64\n\n", "QUJD", "=\n"},
+    {"Content-Transfer-Encoding: base64\n\n", "Q===", ""},
+    {"Content-Transfer-Encoding: base64\n\n", "!", ""},
+    {"Content-Transfer-Encoding: quoted-printable\n\n", "=", ""},
+    {"Content-Transfer-Encoding: quoted-printable\n\n", "=0D", ""},
+    {"\n", "\r", ""},
+    {"\n", "\n", "x"},
+    {"\n", " \t", "x"},
+    {"\n", ">", "From x"},
+    {"\n", "\x80\xFF", ""},
+    {"", "From x\n", ""},
+    {"", "\xFF\xFE", ""},
+    {"", ":", ""},
+};
+
+/* Any bytes are a message: each is read, in bounded memory (and time, says alarm()). */
+static void hostile_messages(void **state)
+{
+	long before = peak_kb();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(hostile); i++) {
+		struct buf b;
+
+		buf_init(&b, 2 * MB);
+		assert_int_equal(buf_adds(&b, hostile[i].head), 0);
+		while (b.len < MB)
+			assert_int_equal(buf_adds(&b, hostile[i].piece), 0);
+		assert_int_equal(buf_adds(&b, hostile[i].tail), 0);
+		read_ok(b.data, b.len);
+		buf_free(&b);
+	}
+	/* The message, its copy, buf's growth by doubling; a sanitizer keeps what was freed. */
+	assert_in_range(peak_kb() - before, 0, KEEPS_FREED ? 512 * 1024 : 12 * 1024);
+}
+
+static void nul_bytes(void **state)
+{
+	static const char a[] = "Subject: a\0b\nContent-Type: text\0/html\n\nx\0y\n";
+	static const char b[] = "Subject: a b\nContent-Type: text/plain\n\nx\0y\n";
+	static const char c[] = "Subject: a b\nContent-Type: text/plain\n\nx\0z\n";
+	struct mime_info x = read_ok(a, sizeof a - 1), y = read_ok(b, sizeof b - 1);
+	struct mime_info z = read_ok(c, sizeof c - 1);
+
+	(void)state;
+	assert_true(digest_equal(&x.digest, &y.digest));
+	assert_false(digest_equal(&x.digest, &z.digest));
+}
+
+/* Cut anywhere, or with any one byte changed, it is read without a byte too far. */
+static void damaged(void **state)
+{
+	static const char *const names[] = {"mixed.eml", "attached.eml", "relayed.eml"};
+	static const char junk[] = {'\0', '\n', '\r', '-', '=', '?', ':', '\xFF'};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct buf b = read_file(names[i]);
+
+		for (size_t len = 1; len <= b.len; len++)
+			read_ok(b.data, len);
+		for (size_t at = 0; at < b.len; at++) {
+			char was = b.data[at];
+
+			b.data[at] = junk[at % sizeof junk];
+			read_ok(b.data, b.len);
+			b.data[at] = was;
+		}
+		buf_free(&b);
+	}
+}
+
+/* The largest message that we read costs no more memory than a small one. */
+static void memory_is_bounded(void **state)
+{
+	struct mime_info info;
+	struct err e;
+	struct buf b;
+	long before;
+
+	(void)state;
+	buf_init(&b, 11 * MB);
+	assert_int_equal(buf_reserve(&b, 11 * MB), 0);
+	assert_int_equal(buf_adds(&b, HEAD GIF), 0);
+	while (b.len < 10 * MB)
+		assert_int_equal(buf_adds(&b, "R0lGODlhR0lGODlhR0lGODlhR0lGODlh\n"), 0);
+	before = peak_kb();
+	assert_int_equal(mime_read(b.data, b.len, &info, &e), 0);
+	assert_in_range(peak_kb() - before, 0, 1024);
+	buf_free(&b);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	alarm(300); /* what hangs must not hang the build */
+	mime_init();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	mime_shutdown();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(vectors),
+	    cmocka_unit_test(identity),
+	    cmocka_unit_test(attached),
+	    cmocka_unit_test(original),
+	    cmocka_unit_test(original_is_no_identity),
+	    cmocka_unit_test(original_is_capped),
+	    cmocka_unit_test(for_people),
+	    cmocka_unit_test(encrypted),
+	    cmocka_unit_test(depth_is_capped),
+	    cmocka_unit_test(parts_are_capped),
+	    cmocka_unit_test(fields_are_capped),
+	    cmocka_unit_test(hostile_messages),
+	    cmocka_unit_test(nul_bytes),
+	    cmocka_unit_test(damaged),
+	    cmocka_unit_test(memory_is_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
