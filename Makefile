@@ -39,7 +39,7 @@ OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 PARTS   = $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
 UNITS   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all setup check check-unit check-system demo bench lint fmt install uninstall clean
+.PHONY: all setup check units demo bench lint fmt install uninstall clean
 
 all: $(BUILD)/learnspool
 
@@ -62,3 +62,48 @@ $(BUILD)/obj $(BUILD)/unit:
 	mkdir -p $@
 
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/unit/*.d)
+
+# ---- what the README shows ----
+
+demo: setup
+	$(MAKE) all
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/demo/demo.py
+
+# All tests: unit tests with sanitizers, then the system tests on real servers.
+check: setup
+	$(PYTHON) tests/check.py
+
+setup:
+	contrib/setup-debian.sh
+
+# ---- for those who work on it ----
+
+units: $(UNITS)
+
+bench: all
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_learn.py
+
+lint: all
+	contrib/lint.sh
+
+fmt:
+	clang-format -i src/*.[ch] tests/unit/*.c tests/fuzz/*.c
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/sieve $(DESTDIR)$(docdir)/conf \
+	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5
+	install -m 755 $(BUILD)/learnspool $(DESTDIR)$(bindir)/learnspool
+	install -m 644 sieve/*.sieve $(DESTDIR)$(datadir)/sieve
+	install -m 644 README.md NEWS LICENSE docs/*.md $(DESTDIR)$(docdir)
+	install -m 644 conf/* $(DESTDIR)$(docdir)/conf
+	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1
+	install -m 644 docs/*.5 $(DESTDIR)$(mandir)/man5
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/learnspool
+	rm -f $(patsubst docs/%,$(DESTDIR)$(mandir)/man1/%,$(wildcard docs/*.1))
+	rm -f $(patsubst docs/%,$(DESTDIR)$(mandir)/man5/%,$(wildcard docs/*.5))
+	rm -rf $(DESTDIR)$(docdir) $(DESTDIR)$(datadir)
+
+clean:
+	rm -rf build

@@ -51,7 +51,9 @@ struct cmd {
 	const char *summary;
 };
 
+int cmd_run(const struct cmd_options *o);
 int cmd_learn(const struct cmd_options *o);
+int cmd_expire(const struct cmd_options *o);
 
 /* The exit status that stands for this error (learnspool(1)). */
 int cmd_exit_status(const struct err *e);

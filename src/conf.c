@@ -30,26 +30,17 @@ enum {
 
 /* ---- what can be written, block by block; learnspool.conf(5) explains it ---- */
 
-#define SECRET_KEYS(type, prefix)                                                              \
-	{prefix "-file", conf_set_secret, offsetof(type, password), SECRET_FILE, 0},           \
-	    {prefix "-env", conf_set_secret, offsetof(type, password), SECRET_ENV, 0},         \
-	    {prefix "-command", conf_set_secret, offsetof(type, password), SECRET_COMMAND, 0}, \
-	{                                                                                      \
-		prefix "-credential", conf_set_secret, offsetof(type, password),               \
-		    SECRET_CREDENTIAL, 0                                                       \
-	}
-#define KEY(type, name, set, field)                    \
-	{                                              \
-		name, set, offsetof(type, field), 0, 0 \
-	}
-#define RANGE(type, name, set, field, min, max)            \
-	{                                                  \
-		name, set, offsetof(type, field), min, max \
-	}
-#define END                         \
-	{                           \
-		NULL, NULL, 0, 0, 0 \
-	}
+/* clang-format off */
+#define KEY(type, name, set, field)             {name, set, offsetof(type, field), 0, 0}
+#define RANGE(type, name, set, field, min, max) {name, set, offsetof(type, field), min, max}
+#define SECRET(type, name, kind) RANGE(type, name, conf_set_secret, password, kind, 0)
+#define SECRETS(type, prefix) \
+	SECRET(type, prefix "-file", SECRET_FILE), \
+	SECRET(type, prefix "-env", SECRET_ENV), \
+	SECRET(type, prefix "-command", SECRET_COMMAND), \
+	SECRET(type, prefix "-credential", SECRET_CREDENTIAL)
+#define END                                     {NULL, NULL, 0, 0, 0}
+/* clang-format on */
 
 static const struct conf_key file_keys[] = {
     KEY(struct conf, "ledger", conf_set_path, ledger),
@@ -61,7 +52,7 @@ static const struct conf_key file_keys[] = {
 static const struct conf_key rspamd_keys[] = {
     KEY(struct conf_rspamd, "url", conf_set_url, url),
     KEY(struct conf_rspamd, "insecure", conf_set_flag, insecure),
-    SECRET_KEYS(struct conf_rspamd, "password"),
+    SECRETS(struct conf_rspamd, "password"),
     KEY(struct conf_rspamd, "ca-file", conf_set_path, ca_file),
     RANGE(struct conf_rspamd, "connections", conf_set_int, connections, 1, 64),
     RANGE(struct conf_rspamd, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
@@ -78,8 +69,8 @@ static const struct conf_key account_keys[] = {
     KEY(struct conf_account, "insecure", conf_set_flag, insecure),
     KEY(struct conf_account, "ca-file", conf_set_path, ca_file),
     KEY(struct conf_account, "auth", conf_set_auth, auth),
-    SECRET_KEYS(struct conf_account, "password"),
-    SECRET_KEYS(struct conf_account, "token"),
+    SECRETS(struct conf_account, "password"),
+    SECRETS(struct conf_account, "token"),
     RANGE(struct conf_account, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
     KEY(struct conf_account, "keep", conf_set_keep, keep),
     END,
@@ -94,7 +85,9 @@ static const struct conf_key mailbox_keys[] = {
 
 static const struct conf_key retention_keys[] = {
     RANGE(struct conf_retention, "learned", conf_set_age, learned, 0, AGE_MAX),
+    RANGE(struct conf_retention, "known", conf_set_age, known, 0, AGE_MAX),
     RANGE(struct conf_retention, "skipped", conf_set_age, skipped, 0, AGE_MAX),
+    RANGE(struct conf_retention, "untrusted", conf_set_age, untrusted, 0, AGE_MAX),
     RANGE(struct conf_retention, "failed", conf_set_age, failed, 0, AGE_MAX),
     RANGE(struct conf_retention, "forget", conf_set_age, forget, SECOND, AGE_MAX),
     {"action", conf_set_action, 0, 0, 0}, /* two fields: it is given the whole struct */
@@ -121,7 +114,9 @@ struct conf *conf_default(void)
 	c->max_size = 10 << 20;
 	c->retention = (struct conf_retention){
 	    .learned = CONF_NEVER,
+	    .known = CONF_NEVER,
 	    .skipped = CONF_NEVER,
+	    .untrusted = CONF_NEVER,
 	    .failed = CONF_NEVER,
 	    .forget = 400 * DAY,
 	    .action = CONF_DELETE,
@@ -454,13 +449,28 @@ static int take_block(struct load *l, const char *name, const struct conf_key *k
 	return take_keys(l, cfg_getsec(l->root, name), keys, to);
 }
 
+/* What is known goes like what was learned, unless the file says otherwise, and so on. */
+static int take_retention(struct load *l)
+{
+	enum { UNSAID = CONF_NEVER - 1 };
+	struct conf_retention *r = &l->conf->retention;
+
+	r->known = r->untrusted = UNSAID;
+	if (take_block(l, "retention", retention_keys, r) == -1)
+		return -1;
+	if (r->known == UNSAID)
+		r->known = r->learned;
+	if (r->untrusted == UNSAID)
+		r->untrusted = r->skipped;
+	return 0;
+}
+
 static int take_all(struct load *l)
 {
 	struct conf *c = l->conf;
 
 	if (take_keys(l, l->root, file_keys, c) == -1 ||
-	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 ||
-	    take_block(l, "retention", retention_keys, &c->retention) == -1)
+	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 || take_retention(l) == -1)
 		return -1;
 	if (secret_from_env(&c->rspamd.password, "RSPAMD_PASSWORD") == -1)
 		return NO_MEMORY(l->e);

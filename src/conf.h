@@ -90,10 +90,12 @@ enum conf_action {
 
 /* Ages since settling, in seconds, or CONF_NEVER, which is their default but for forget. */
 struct conf_retention {
-	int64_t learned; /* known too */
-	int64_t skipped; /* unlearnable, oversized, encrypted, overruled */
-	int64_t failed;	 /* never, unless the administrator says so */
-	int64_t forget;	 /* ledger records of digests not seen for so long */
+	int64_t learned;
+	int64_t known;	   /* as learned, unless said */
+	int64_t skipped;   /* unlearnable, oversized, encrypted, overruled */
+	int64_t untrusted; /* as skipped, unless said */
+	int64_t failed;	   /* never, unless the administrator says so */
+	int64_t forget;	   /* ledger records of what was not touched for so long */
 	enum conf_action action;
 	char *move_to;	      /* CONF_MOVE: a mailbox name, UTF-8 */
 	int max_per_run;      /* messages, all accounts together */
@@ -121,6 +123,9 @@ struct conf {
  * nothing is printed. Not for two threads at a time: libconfuse's lexer is one for the process.
  */
 int conf_load(const char *path, struct conf **out, struct err *e);
+
+/* Does the policy ever remove anything? */
+bool conf_retention_active(const struct conf_retention *r);
 
 /*
  * A configuration of defaults with no account, for the old command line: localhost:993,

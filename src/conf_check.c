@@ -233,9 +233,10 @@ static int keep_check(const struct conf_account *a, const struct conf_mailbox *m
 	return 0;
 }
 
-static bool retention_deletes(const struct conf_retention *r)
+bool conf_retention_active(const struct conf_retention *r)
 {
-	return r->learned != CONF_NEVER || r->skipped != CONF_NEVER || r->failed != CONF_NEVER;
+	return r->learned != CONF_NEVER || r->known != CONF_NEVER || r->skipped != CONF_NEVER ||
+	       r->untrusted != CONF_NEVER || r->failed != CONF_NEVER;
 }
 
 static int mailboxes_check(const struct conf *c, const struct conf_account *a,
@@ -257,7 +258,7 @@ static int mailboxes_check(const struct conf *c, const struct conf_account *a,
 			return BAD(
 			    e, "mailbox \"%s\" has no class; add class = spam or class = ham",
 			    m->name);
-		if (retention_deletes(&c->retention) && keep_check(a, m, e) == -1)
+		if (conf_retention_active(&c->retention) && keep_check(a, m, e) == -1)
 			return -1;
 	}
 	return 0;

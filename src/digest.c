@@ -147,7 +147,7 @@ void digest_part_begin(struct digest_hash *h, const char *type)
 
 	hash_item(h, 'P', type, strlen(type));
 	hash_start(h, h->part);
-	h->n = (struct normal){.text = text, .start = text};
+	h->n = (struct normal){.text = text, .start = true};
 	h->out_len = 0;
 }
 
@@ -193,7 +193,7 @@ static void put_line_end(struct digest_hash *h)
 	if (h->n.start)
 		put_start(h, false);
 	h->n.blank = false;
-	h->n.start = h->n.text;
+	h->n.start = true;
 	h->n.lines++;
 }
 

@@ -7,7 +7,7 @@
 
 #include "text.h"
 
-static void err_vtext(char *dst, size_t size, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void err_vtext(char *dst, size_t size, const char *fmt, va_list ap)
 {
 	char raw[ERR_TEXT_MAX];
 

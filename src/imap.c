@@ -713,8 +713,7 @@ int imap_find_special_use(struct imap *s, const char *use, char *name, size_t si
 	return 0;
 }
 
-/* A mailbox name as a quoted string (RFC 3501, section 9, quoted). */
-static int quote(const char *name, char *out, size_t size)
+int imap_quote(const char *name, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -737,7 +736,7 @@ int imap_select(struct imap *s, const char *name, bool read_only, struct err *e)
 {
 	char quoted[2048];
 
-	if (quote(name, quoted, sizeof quoted) == -1)
+	if (imap_quote(name, quoted, sizeof quoted) == -1)
 		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
 			       "account %s: \"%s\" cannot be a mailbox name", s->account->name, name);
 	s->mailbox = (struct imap_mailbox){.keywords = 0};

@@ -87,6 +87,9 @@ bool imap_has(const struct imap *s, enum imap_cap cap);
 int imap_find_special_use(struct imap *s, const char *use, char *name, size_t size,
 			  struct err *e);
 
+/* A mailbox name as a quoted string (RFC 3501, section 9). 0, or -1: too long, empty, a newline. */
+int imap_quote(const char *name, char *out, size_t size);
+
 /*
  * SELECT, or EXAMINE where nothing may be changed, not even \Recent. name as modified UTF-7 (utf7.h).
  * Returns 0, or -1: ERR_MAILBOX (no such mailbox, no access, no UIDVALIDITY) or ERR_SERVER.

@@ -355,7 +355,8 @@ static int put_state(struct ledger *l, const struct ledger_copy *c, enum record_
 	r.state = state;
 	r.outcome = outcome;
 	r.class = c->class;
-	r.settled_at = now;
+	if (r.tries == 0)
+		r.settled_at = now; /* else it is when the message failed first */
 	if (c->digest)
 		r.digest = *c->digest;
 	return ledger_message_put(l, c->box, c->uid, &r, e);
@@ -371,9 +372,9 @@ int ledger_see(struct ledger *l, const struct ledger_copy *c, int64_t now, struc
 	return put_state(l, c, STATE_SEEN, OUTCOME_NONE, now, e);
 }
 
-int ledger_put_back(struct ledger *l, const struct ledger_copy *c, struct err *e)
+int ledger_put_back(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e)
 {
-	return put_state(l, c, STATE_SEEN, OUTCOME_FAILED, 0, e);
+	return put_state(l, c, STATE_SEEN, OUTCOME_FAILED, now, e);
 }
 
 int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome, int64_t now,
@@ -382,14 +383,15 @@ int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome out
 	return put_state(l, c, STATE_MARKED, outcome, now, e);
 }
 
-int ledger_marked(struct ledger *l, const struct record_mailbox *box, uint32_t uid, struct err *e)
+int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
+		   enum record_state state, struct err *e)
 {
 	struct record_uid r;
 	int rc = ledger_message(l, box, uid, &r, e);
 
-	if (rc != 1 || r.state != STATE_SETTLED)
+	if (rc != 1 || r.state >= state)
 		return rc == -1 ? -1 : 0;
-	r.state = STATE_MARKED;
+	r.state = state;
 	return ledger_message_put(l, box, uid, &r, e);
 }
 
@@ -440,10 +442,12 @@ int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome ou
 		  const char *answer, int64_t now, bool *flipped, struct err *e)
 {
 	struct record_uid r = {0};
+	int64_t before;
 
 	*flipped = false;
 	if (ledger_message(l, c->box, c->uid, &r, e) == -1)
 		return -1;
+	before = r.settled_at;
 	r.outcome = outcome;
 	r.class = c->class;
 	r.settled_at = now;
@@ -451,7 +455,8 @@ int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome ou
 		r.digest = *c->digest;
 	if (outcome == OUTCOME_FAILED) {
 		r.state = STATE_SEEN;
-		r.tries++;
+		if (r.tries++ > 0)
+			r.settled_at = before; /* its age counts from the first failure */
 		return ledger_message_put(l, c->box, c->uid, &r, e);
 	}
 	r.state = STATE_SETTLED;
@@ -459,4 +464,69 @@ int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome ou
 	    settle_digest(l, c, outcome, answer, now, flipped, e) == -1)
 		return -1;
 	return ledger_message_put(l, c->box, c->uid, &r, e);
+}
+
+/* ---- forgetting ---- */
+
+/* When the record was last touched: 1 and *then, 0 where it is no record of this kind. */
+static bool touched_at(enum store_map map, struct store_value v, int64_t *then)
+{
+	struct record_digest d;
+	struct record_uid u;
+
+	if (map == STORE_DIGEST && record_digest_decode(v.data, v.len, &d))
+		*then = d.last_seen;
+	else if (map == STORE_UID && record_uid_decode(v.data, v.len, &u))
+		*then = u.settled_at;
+	else
+		return false;
+	return true;
+}
+
+/* The key where the last call stopped, or none. */
+static int read_hand(struct ledger *l, struct store_value name, unsigned char *key, size_t *len,
+		     struct err *e)
+{
+	struct store_value v;
+	int rc = l->store->ops->get(l->store, STORE_META, name, &v, e);
+
+	*len = 0;
+	if (rc == 1 && v.len <= STORE_KEY_MAX) {
+		memcpy(key, v.data, v.len);
+		*len = v.len;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
+int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t max,
+		  uint64_t *forgotten, struct err *e)
+{
+	const struct store_value name = map == STORE_DIGEST
+					    ? (struct store_value){"forget-digest", 13}
+					    : (struct store_value){"forget-uid", 10};
+	const struct store_ops *ops = l->store->ops;
+	unsigned char hand[STORE_KEY_MAX + 1];
+	struct store_value key = {hand, 0}, v;
+	size_t len;
+	int rc;
+
+	if (read_hand(l, name, hand, &len, e) == -1)
+		return -1;
+	for (key.len = len; (rc = ops->seek(l->store, map, &key, &v, e)) == 1 && max > 0; max--) {
+		int64_t then;
+		bool old = touched_at(map, v, &then) && then > 0 && then < before;
+
+		len = key.len;
+		memcpy(hand, key.data, len);
+		if (old && ops->del(l->store, map, (struct store_value){hand, len}, e) == -1)
+			return -1;
+		*forgotten += old;
+		hand[len++] = 0; /* the least key behind this one */
+		key = (struct store_value){hand, len};
+	}
+	if (rc == -1)
+		return -1;
+	/* At the end the next call begins anew. */
+	return ops->put(l->store, STORE_META, name, (struct store_value){hand, rc == 1 ? len : 0},
+			e);
 }

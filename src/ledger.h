@@ -117,12 +117,15 @@ int ledger_see(struct ledger *l, const struct ledger_copy *c, int64_t now, struc
 int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome, int64_t now,
 		 struct err *e);
 
-/* The message bears its mark now, or needs none. It must be settled. */
-int ledger_marked(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
-		  struct err *e);
+/*
+ * A settled message goes on to STATE_MARKED (it bears its mark, or none can be put on it) or to
+ * STATE_PURGING. Never back; a message without a record is left alone.
+ */
+int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
+		   enum record_state state, struct err *e);
 
 /* The copy was sent, but rspamd cannot learn anything now: as if it had never been sent. */
-int ledger_put_back(struct ledger *l, const struct ledger_copy *c, struct err *e);
+int ledger_put_back(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e);
 
 /*
  * The copy is settled, or failed (OUTCOME_FAILED: to be tried again). answer is rspamd's words
@@ -130,5 +133,15 @@ int ledger_put_back(struct ledger *l, const struct ledger_copy *c, struct err *e
  */
 int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,
 		  const char *answer, int64_t now, bool *flipped, struct err *e);
+
+/* ---- forgetting ---- */
+
+/*
+ * Delete the records of STORE_DIGEST or STORE_UID that were last touched before that time. Looks at
+ * max records, and goes on there with the next call, so that a run costs little however
+ * large the ledger is. Adds to *forgotten.
+ */
+int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t max,
+		  uint64_t *forgotten, struct err *e);
 
 #endif

@@ -20,9 +20,12 @@
 #define LEARNSPOOL_CONF "/etc/learnspool/learnspool.conf"
 #endif
 
+enum { CMD_RUN_FLAGS = CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX };
+
 static const struct cmd commands[] = {
-    {"learn", cmd_learn, CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX,
-     "learn what is new in every source"},
+    {"run", cmd_run, CMD_RUN_FLAGS, "learn, then expire: the nightly job"},
+    {"learn", cmd_learn, CMD_RUN_FLAGS, "learn what is new in every source"},
+    {"expire", cmd_expire, CMD_RUN_FLAGS, "remove what the retention policy lets go"},
 };
 
 enum {

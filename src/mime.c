@@ -63,6 +63,14 @@ static bool is_authors(struct span name)
 	       (name.len >= n && text_equal_nocase(name.data, n, prefix));
 }
 
+/* Would this, the rest of a header block, still be one with nothing above it? */
+static bool is_header(struct span rest)
+{
+	struct span name, value;
+
+	return !part_field_next(&rest, &name, &value) || name.len > 0;
+}
+
 size_t mime_original(const char *msg, size_t len)
 {
 	struct span window = {msg, len < MIME_MAX_HEADER ? len : MIME_MAX_HEADER};
@@ -77,7 +85,8 @@ size_t mime_original(const char *msg, size_t len)
 
 		/* At the end of what we look at, the field may go on, or nothing comes below.
 		 */
-		if (name.len == 0 || is_authors(name) || end == window.len)
+		if (name.len == 0 || is_authors(name) || end == window.len ||
+		    !is_header(header))
 			break;
 		if (text_equal_nocase(name.data, name.len, "X-Learnspool-Report"))
 			return end;

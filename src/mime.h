@@ -39,8 +39,8 @@ void mime_shutdown(void);
  * X-Learnspool-Report, else X-Sieve-Redirected-From, each with its continuation lines) is the
  * collection's, provided that only transport put fields there: where From, Sender, To, Cc,
  * Subject, Date, Message-ID, MIME-Version or a Content- field stands above, or a line that is
- * no field, nothing is cut; nor where nothing would be left. An mbox "From " line goes with
- * what is cut. Pure; looks at MIME_MAX_HEADER bytes at most.
+ * no field, nothing is cut; nor where such a line or nothing would be left on top. An mbox
+ * "From " line goes with what is cut. Pure; looks at MIME_MAX_HEADER bytes at most.
  *
  * Pigeonhole's redirect (cmd-redirect.c) takes Return-Path, X-Sieve and X-Sieve-Redirected-From
  * out of the message and prepends X-Sieve, X-Sieve-Redirected-From, and a Message-ID where the

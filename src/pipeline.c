@@ -177,7 +177,7 @@ static int take_result(struct pipeline *p, const struct rspamd_result *r, struct
 	} else {
 		struct err second;
 
-		if (ledger_put_back(p->ledger, &c, &second) == -1)
+		if (ledger_put_back(p->ledger, &c, clock_now(), &second) == -1)
 			*e = second;
 	}
 	release(p, x);
@@ -601,18 +601,9 @@ static int record_marked(struct pipeline *p, const struct uidset *set, struct er
 {
 	for (size_t i = 0; i < set->n; i++)
 		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++)
-			if (ledger_marked(p->ledger, &p->box, (uint32_t)u, e) == -1)
+			if (ledger_advance(p->ledger, &p->box, (uint32_t)u, STATE_MARKED, e) == -1)
 				return -1;
 	return ledger_commit(p->ledger, e);
-}
-
-/* Copy set to out: the source empties what it marks. */
-static int copy_set(const struct uidset *set, struct uidset *out, struct err *e)
-{
-	for (size_t i = 0; i < set->n; i++)
-		if (uidset_add(out, set->range[i].first, set->range[i].last) == -1)
-			return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
-	return 0;
 }
 
 static int mark_kind(struct pipeline *p, struct mark kind, struct err *e)
@@ -623,7 +614,8 @@ static int mark_kind(struct pipeline *p, struct mark kind, struct err *e)
 	int rc;
 
 	while ((rc = next_to_mark(p, &uid, kind, &set, e)) == 0 && set.n > 0) {
-		rc = copy_set(&set, &left, e);
+		if (uidset_union(&left, &set) == -1)
+			rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 		if (rc == 0 && s->can_mark)
 			rc = s->ops->mark(s, &left, kind.class, kind.outcome, e);
 		if (rc == 0)
@@ -686,7 +678,7 @@ static int wind_up(struct pipeline *p, bool send, struct err *e)
 			continue;
 		c = copy_of(p, x);
 		if (rc == 0)
-			rc = ledger_put_back(p->ledger, &c, e);
+			rc = ledger_put_back(p->ledger, &c, clock_now(), e);
 		release(p, x);
 	}
 	p->staged = 0;

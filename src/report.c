@@ -29,21 +29,15 @@ static uint64_t group_sum(const struct report_counts *c, enum outcome_group g)
 	return n;
 }
 
+static const char *const groups[GROUPS] = {"learned", "known", "skipped", "untrusted", "failed"};
+
 static void set_counts(json_t *line, const struct report_counts *c)
 {
-	static const struct {
-		const char *name;
-		enum outcome_group group;
-	} groups[] = {{"learned", GROUP_LEARNED},
-		      {"known", GROUP_KNOWN},
-		      {"skipped", GROUP_SKIPPED},
-		      {"untrusted", GROUP_UNTRUSTED},
-		      {"failed", GROUP_FAILED}};
 	json_t *each = json_object();
 
-	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-		json_object_set_new(line, groups[i].name,
-				    json_integer((json_int_t)group_sum(c, groups[i].group)));
+	for (int g = 0; g < GROUPS; g++)
+		json_object_set_new(line, groups[g],
+				    json_integer((json_int_t)group_sum(c, (enum outcome_group)g)));
 	json_object_set_new(line, "learned_spam", json_integer((json_int_t)c->learned[CLASS_SPAM]));
 	json_object_set_new(line, "learned_ham", json_integer((json_int_t)c->learned[CLASS_HAM]));
 	json_object_set_new(line, "flipped", json_integer((json_int_t)c->flipped));
@@ -128,6 +122,103 @@ void report_message(struct report *r, const struct report_message *m)
 	putchar('\n');
 }
 
+/* "7d", "12h", "30s": an age in its largest whole unit. */
+static void age_text(int64_t age, char *out, size_t size)
+{
+	static const struct {
+		int64_t seconds;
+		char name;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+	size_t i = 0;
+
+	while (units[i].seconds > 1 && age % units[i].seconds != 0)
+		i++;
+	snprintf(out, size, "%lld%c", (long long)(age / units[i].seconds), units[i].name);
+}
+
+void report_expire_begin(struct report *r)
+{
+	r->expiring = (struct report_counts){0};
+}
+
+void report_expired(struct report *r, const char *account, const char *mailbox, uint32_t uid,
+		    const struct record_uid *what, int64_t age)
+{
+	char hex[DIGEST_HEX], settled[21], after[32];
+
+	r->expiring.expired[outcome_group(what->outcome)]++;
+	digest_hex(&what->digest, hex);
+	clock_iso(what->settled_at, settled);
+	age_text(age, after, sizeof after);
+	if (r->format == REPORT_JSON) {
+		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "event",
+				   "expired", "dry_run", r->dry_run, "account", account, "mailbox",
+				   mailbox, "uid", (json_int_t)uid, "class", class_name(what->class),
+				   "outcome", outcome_name(what->outcome), "settled", settled, "after",
+				   after, "digest", hex));
+		return;
+	}
+	if (r->quiet || (!r->dry_run && !r->verbose))
+		return;
+	printf("%-7s %-4s %s %s uid=%u settled=%s digest=%.12s: %s, kept for %s\n",
+	       r->dry_run ? "expire" : "expired", class_name(what->class), account, mailbox, uid,
+	       settled, hex, outcome_name(what->outcome), after);
+}
+
+void report_kept(struct report *r, uint64_t n)
+{
+	r->expiring.kept += n;
+}
+
+static uint64_t expired_sum(const struct report_counts *c)
+{
+	uint64_t n = 0;
+
+	for (int g = 0; g < GROUPS; g++)
+		n += c->expired[g];
+	return n;
+}
+
+/* "180 learned, 44 known" of what expired. */
+static void print_expired(const struct report_counts *c)
+{
+	const char *comma = " (";
+
+	for (int g = 0; g < GROUPS; g++) {
+		if (c->expired[g] == 0)
+			continue;
+		printf("%s%llu %s", comma, (unsigned long long)c->expired[g], groups[g]);
+		comma = ", ";
+	}
+	if (comma[0] == ',')
+		putchar(')');
+}
+
+void report_expire_end(struct report *r, const char *account, const char *mailbox)
+{
+	struct report_counts *c = &r->expiring;
+	uint64_t n = expired_sum(c);
+
+	for (int g = 0; g < GROUPS; g++)
+		r->total.expired[g] += c->expired[g];
+	r->total.kept += c->kept;
+	if (r->format == REPORT_JSON) {
+		put_json(json_pack("{s:s, s:s, s:s, s:I, s:I}", "event", "expire-end", "account",
+				   account, "mailbox", mailbox, "expired", (json_int_t)n, "kept",
+				   (json_int_t)c->kept));
+		return;
+	}
+	if (r->quiet || n + c->kept == 0)
+		return;
+	printf("%s %s: %llu %s", account, mailbox, (unsigned long long)n,
+	       r->dry_run ? "would expire" : "expired");
+	print_expired(c);
+	if (c->kept > 0)
+		printf("; %llu left, since somebody else flagged or deleted them",
+		       (unsigned long long)c->kept);
+	putchar('\n');
+}
+
 static void add_counts(struct report_counts *sum, const struct report_counts *c)
 {
 	for (int o = 0; o < OUTCOMES; o++)
@@ -185,20 +276,10 @@ void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
 		       (unsigned long long)spam, (unsigned long long)ham);
 }
 
-void report_summary(struct report *r)
+static void print_learned(const struct report *r)
 {
 	const struct report_counts *c = &r->total;
-	double seconds = (double)(clock_ms() - r->started) / 1000;
 
-	if (r->format == REPORT_JSON) {
-		json_t *line = json_pack("{s:s, s:f}", "event", "summary", "seconds", seconds);
-
-		set_counts(line, c);
-		put_json(line);
-		return;
-	}
-	if (r->quiet)
-		return;
 	printf("%s %llu (spam %llu, ham %llu)", r->dry_run ? "would learn" : "learned",
 	       (unsigned long long)c->outcome[OUTCOME_LEARNED],
 	       (unsigned long long)c->learned[CLASS_SPAM],
@@ -209,8 +290,33 @@ void report_summary(struct report *r)
 	       (unsigned long long)group_sum(c, GROUP_SKIPPED));
 	if (group_sum(c, GROUP_UNTRUSTED) > 0)
 		printf("   untrusted %llu", (unsigned long long)group_sum(c, GROUP_UNTRUSTED));
-	printf("   failed %llu   in %.1f s\n", (unsigned long long)group_sum(c, GROUP_FAILED),
-	       seconds);
+	printf("   failed %llu", (unsigned long long)group_sum(c, GROUP_FAILED));
+}
+
+void report_summary(struct report *r)
+{
+	const struct report_counts *c = &r->total;
+	double seconds = (double)(clock_ms() - r->started) / 1000;
+
+	if (r->format == REPORT_JSON) {
+		json_t *line = json_pack("{s:s, s:b, s:f, s:I}", "event", "summary", "dry_run",
+					 r->dry_run, "seconds", seconds, "expired",
+					 (json_int_t)expired_sum(c));
+
+		set_counts(line, c);
+		put_json(line);
+		return;
+	}
+	if (r->quiet)
+		return;
+	if (r->learns)
+		print_learned(r);
+	if (r->expires) {
+		printf("%s%s %llu", r->learns ? "   " : "", r->dry_run ? "would expire" : "expired",
+		       (unsigned long long)expired_sum(c));
+		print_expired(c);
+	}
+	printf("   in %.1f s\n", seconds);
 }
 
 void report_error(const char *text, int exit_status)

@@ -12,6 +12,7 @@
 #include "class.h"
 #include "digest.h"
 #include "outcome.h"
+#include "record.h"
 
 enum { REPORT_SCHEMA = 1 }; /* of the JSON lines; docs/json.md */
 
@@ -20,6 +21,8 @@ struct report_counts {
 	uint64_t outcome[OUTCOMES];
 	uint64_t learned[3]; /* OUTCOME_LEARNED by enum mail_class */
 	uint64_t flipped;    /* of those learned: rspamd took the other class back */
+	uint64_t expired[GROUPS];
+	uint64_t kept; /* were due to expire, but somebody else flagged or deleted them */
 };
 
 struct report_message {
@@ -37,9 +40,11 @@ enum report_format { REPORT_TEXT, REPORT_JSON };
 struct report {
 	enum report_format format;
 	bool quiet, verbose, dry_run;
+	bool learns, expires; /* which of its jobs the command does */
 	const char *command;
 	int64_t started; /* clock_ms() */
 	struct report_counts total;
+	struct report_counts expiring; /* of the mailbox at work */
 };
 
 /* The first JSON line: {"event":"start","schema":1,...}; nothing as text. */
@@ -57,6 +62,13 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 
 /* What rspamd says of itself: learns of each class by its own count. */
 void report_rspamd(struct report *r, uint64_t spam, uint64_t ham);
+
+/* Retention: a mailbox begins; one message went (or would); some were left to others; it ends. */
+void report_expire_begin(struct report *r);
+void report_expired(struct report *r, const char *account, const char *mailbox, uint32_t uid,
+		    const struct record_uid *what, int64_t age);
+void report_kept(struct report *r, uint64_t n);
+void report_expire_end(struct report *r, const char *account, const char *mailbox);
 
 void report_summary(struct report *r);
 

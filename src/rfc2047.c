@@ -166,7 +166,6 @@ static int run_add_word(struct run *r, const struct word *w)
 static int decode_words(struct run *r, const char *raw, size_t len)
 {
 	size_t plain = 0; /* where the text since the last word begins */
-	bool after_word = false;
 	struct word w;
 
 	for (size_t i = 0, n; i<len; i += n> 0 ? n : 1) {
@@ -175,13 +174,12 @@ static int decode_words(struct run *r, const char *raw, size_t len)
 			continue;
 		/* Blanks between two words are there for the line length only (RFC 2047, 6.2).
 		 */
-		if (!(after_word && all_blank(raw + plain, i - plain)) &&
+		if (!all_blank(raw + plain, i - plain) &&
 		    run_add(r, "", raw + plain, i - plain) < 0)
 			return -1;
 		if (run_add_word(r, &w) < 0)
 			return -1;
 		plain = i + n;
-		after_word = true;
 	}
 	if (run_add(r, "", raw + plain, len - plain) < 0)
 		return -1;

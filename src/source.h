@@ -17,6 +17,11 @@
 #include "outcome.h"
 #include "uidset.h"
 
+struct conf_account;
+struct conf_mailbox;
+struct conf_retention;
+struct imap;
+
 /* What a message is, before anyone looks into it. */
 enum source_kind {
 	SOURCE_BODY,   /* here it is */
@@ -76,6 +81,21 @@ struct source_ops {
 	int (*mark)(struct source *s, struct uidset *uids, enum mail_class class,
 		    enum outcome outcome, struct err *e);
 
+	/*
+	 * Of the messages in uids: those that are there (there), and of these the ones that no
+	 * other client flagged or marked as deleted (free_to_go). deleted_is_ours: \Deleted does not
+	 * count, an earlier run of ours set it. Both sets start empty.
+	 */
+	int (*removable)(struct source *s, const struct uidset *uids, bool deleted_is_ours,
+			 struct uidset *there, struct uidset *free_to_go, struct err *e);
+
+	/*
+	 * Remove exactly these messages, or move them, as the policy says. uids is emptied. Where
+	 * the source cannot do that without touching others: ERR_MAILBOX/ERR_CONFIG.
+	 */
+	int (*purge)(struct source *s, struct uidset *uids, const struct conf_retention *policy,
+		     struct err *e);
+
 	void (*close)(struct source *s);
 };
 
@@ -94,10 +114,6 @@ struct source {
 
 /* Free what the message holds; it can be used again. */
 void source_message_free(struct source_message *m);
-
-struct conf_account;
-struct conf_mailbox;
-struct imap;
 
 /* A mailbox of an account that imap (borrowed) is logged in to. NULL without memory. */
 struct source *source_imap(struct imap *imap, const struct conf_account *account,

@@ -375,6 +375,120 @@ static int imap_source_mark(struct source *source, struct uidset *uids, enum mai
 	return 0;
 }
 
+/* ---- retention ---- */
+
+/* UID SEARCH over a set that may be too long for one command. */
+static int search_set(struct source_imap *s, const struct uidset *uids, const char *more,
+		      struct uidset *found, struct err *e)
+{
+	struct uidset left = {0}, part = {0};
+	char set[UIDSET_WIRE_MAX], criteria[UIDSET_WIRE_MAX + 64];
+	int rc = uidset_union(&left, uids);
+
+	while (rc == 0 && uidset_take(&left, SIZE_MAX, set, sizeof set, NULL) > 0) {
+		snprintf(criteria, sizeof criteria, "UID %s%s", set, more);
+		if (imap_search(s->imap, criteria, &part, e) == -1) {
+			rc = -1;
+			goto out;
+		}
+		rc = uidset_union(found, &part);
+	}
+	if (rc == -1)
+		err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+out:
+	uidset_free(&left);
+	uidset_free(&part);
+	return rc;
+}
+
+static int imap_source_removable(struct source *source, const struct uidset *uids,
+				 bool deleted_is_ours, struct uidset *there,
+				 struct uidset *free_to_go, struct err *e)
+{
+	struct source_imap *s = (struct source_imap *)source;
+
+	if (search_set(s, uids, "", there, e) == -1)
+		return -1;
+	return search_set(s, uids, deleted_is_ours ? " UNFLAGGED" : " UNFLAGGED UNDELETED",
+			  free_to_go, e);
+}
+
+/* Without UIDPLUS an EXPUNGE takes every \Deleted message: only if there is none but ours. */
+static int expunge_all(struct source_imap *s, const struct uidset *uids, struct err *e)
+{
+	struct uidset deleted = {0}, others = {0};
+	int rc = imap_search(s->imap, "DELETED", &deleted, e);
+
+	if (rc == 0 && uidset_minus(&deleted, uids, &others) == -1)
+		rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+	if (rc == 0 && others.n > 0)
+		rc = err_set(e, ERR_MAILBOX, ERR_TEMPORARY,
+			     "account %s: mailbox %s: the server has no UIDPLUS, and somebody else "
+			     "marked messages as deleted there, which an EXPUNGE would take; expunge "
+			     "them, or take their marks off",
+			     s->account->name, s->conf->name);
+	if (rc == 0)
+		rc = imap_run(s->imap, e, "EXPUNGE");
+	uidset_free(&deleted);
+	uidset_free(&others);
+	return rc;
+}
+
+static int delete_set(struct source_imap *s, const char *set, const struct uidset *uids,
+		      struct err *e)
+{
+	int rc;
+
+	fault_step("imap-delete");
+	if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (\\Deleted)", set) == -1)
+		return -1;
+	fault_step("imap-expunge");
+	rc = imap_has(s->imap, IMAP_CAP_UIDPLUS) ? imap_run(s->imap, e, "UID EXPUNGE %s", set)
+						 : expunge_all(s, uids, e);
+	fault_step("imap-expunged");
+	return rc;
+}
+
+static int move_set(struct source_imap *s, const char *set, const struct uidset *uids,
+		    const char *to, struct err *e)
+{
+	char wire[NAME_MAX_WIRE], quoted[2 * NAME_MAX_WIRE];
+
+	if (utf7_encode(to, wire, sizeof wire) == -1 ||
+	    imap_quote(wire, quoted, sizeof quoted) == -1)
+		return err_set(e, ERR_MAILBOX, ERR_CONFIG, "\"%s\" cannot be a mailbox name", to);
+	fault_step("imap-move");
+	if (imap_has(s->imap, IMAP_CAP_MOVE))
+		return imap_run(s->imap, e, "UID MOVE %s %s", set, quoted);
+	if (imap_run(s->imap, e, "UID COPY %s %s", set, quoted) == -1)
+		return -1;
+	return delete_set(s, set, uids, e);
+}
+
+static int imap_source_purge(struct source *source, struct uidset *uids,
+			     const struct conf_retention *policy, struct err *e)
+{
+	struct source_imap *s = (struct source_imap *)source;
+	bool moves = policy->action == CONF_MOVE && imap_has(s->imap, IMAP_CAP_MOVE);
+	struct uidset part = {0};
+	char set[UIDSET_WIRE_MAX];
+	int rc = 0;
+
+	if (!moves && !imap_has(s->imap, IMAP_CAP_UIDPLUS) && !policy->without_uidplus)
+		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
+			       "account %s: mailbox %s: the server has no UIDPLUS, so exactly our "
+			       "messages cannot be expunged; retention does nothing here unless "
+			       "without-uidplus = true",
+			       s->account->name, s->conf->name);
+	while (rc == 0 && uidset_take(uids, SIZE_MAX, set, sizeof set, &part) > 0) {
+		rc = policy->action == CONF_MOVE ? move_set(s, set, &part, policy->move_to, e)
+						 : delete_set(s, set, &part, e);
+		uidset_clear(&part);
+	}
+	uidset_free(&part);
+	return rc;
+}
+
 static void imap_source_close(struct source *source)
 {
 	struct source_imap *s = (struct source_imap *)source;
@@ -388,7 +502,8 @@ static void imap_source_close(struct source *source)
 
 static const struct source_ops imap_ops = {
     imap_source_open, imap_source_list,	     imap_source_want,	imap_source_next,
-    imap_source_next_size, imap_source_mark, imap_source_close,
+    imap_source_next_size, imap_source_mark, imap_source_removable, imap_source_purge,
+    imap_source_close,
 };
 
 struct source *source_imap(struct imap *imap, const struct conf_account *account,

@@ -80,7 +80,7 @@ bool text_number(const char *s, size_t len, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < len; i++) {
 		unsigned digit = (unsigned)(unsigned char)s[i] - '0';
 
-		if (digit > 9 || n > max / 10 || n * 10 > max - digit)
+		if (digit > 9 || digit > max || n > (max - digit) / 10)
 			return false;
 		n = n * 10 + digit;
 	}

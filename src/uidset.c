@@ -106,6 +106,37 @@ int uidset_add_text(struct uidset *s, const char *text, size_t len)
 	return 0;
 }
 
+int uidset_union(struct uidset *s, const struct uidset *other)
+{
+	for (size_t i = 0; i < other->n; i++)
+		if (uidset_add(s, other->range[i].first, other->range[i].last) == -1)
+			return -1;
+	return 0;
+}
+
+int uidset_minus(const struct uidset *s, const struct uidset *other, struct uidset *out)
+{
+	size_t j = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		uint64_t at = s->range[i].first, last = s->range[i].last;
+
+		while (j < other->n && other->range[j].last < at)
+			j++;
+		for (size_t k = j; at <= last; k++) {
+			bool hole = k < other->n && other->range[k].first <= last;
+			uint64_t end = hole ? other->range[k].first : last + 1;
+
+			if (end > at && uidset_add(out, (uint32_t)at, (uint32_t)(end - 1)) == -1)
+				return -1;
+			if (!hole)
+				break;
+			at = (uint64_t)other->range[k].last + 1;
+		}
+	}
+	return 0;
+}
+
 bool uidset_has(const struct uidset *s, uint32_t uid)
 {
 	size_t i = uidset_find(s, uid);

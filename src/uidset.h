@@ -41,6 +41,12 @@ int uidset_add(struct uidset *s, uint32_t first, uint32_t last);
  */
 int uidset_add_text(struct uidset *s, const char *text, size_t len);
 
+/* Add all of other. Returns as uidset_add. */
+int uidset_union(struct uidset *s, const struct uidset *other);
+
+/* Add to out what is in s and not in other. Returns as uidset_add. */
+int uidset_minus(const struct uidset *s, const struct uidset *other, struct uidset *out);
+
 bool uidset_has(const struct uidset *s, uint32_t uid);
 
 /* How many UIDs. */

@@ -19,7 +19,7 @@ import corpus
 import postfix
 from postfix import Postfix, in_namespace
 from program import Program
-from servers import Dovecot, Stack, crlf
+from servers import Authority, Dovecot, Stack, crlf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted((ROOT / "sieve").glob("*.sieve"))
@@ -47,7 +47,7 @@ We have offer number {n} for you.
 class ReportingDovecot(Dovecot):
     """Dovecot as docs/dovecot.md sets it up: contrib/dovecot and sieve/ in /etc/dovecot."""
 
-    def __init__(self, folder: Path, authority: Any, mail_format: str, mta: Postfix) -> None:
+    def __init__(self, folder: Path, authority: Authority, mail_format: str, mta: Postfix) -> None:
         super().__init__(folder, authority, mail_format=mail_format, extra=f"""
 namespace inbox {{
 	mailbox Archive {{
@@ -107,15 +107,7 @@ class Site(Stack):
         self.dovecot = ReportingDovecot(self.folder, self.authority, mail_format, self.postfix)
         for user in (USER, SPAM, HAM):
             self.dovecot.add_user(user)
-
-    def start(self) -> Site:
-        super().start()
-        self.postfix.start()
-        return self
-
-    def stop(self) -> None:
-        self.postfix.stop()
-        super().stop()
+        self._servers = self.redis, self.rspamd, self.dovecot, self.postfix
 
     def clean(self) -> None:
         self.postfix.drain()
@@ -234,11 +226,12 @@ def test_a_move_is_reported_or_not(site: Site, way: Callable[[imaplib.IMAP4, str
     before = folder(link, source)[1]
     ok(link.select(source))
     way(link, target)
+    copied = link.response("COPYUID")[1][-1].split()
     got_spam, got_ham = site.reports()
     assert (len(got_spam), len(got_ham)) == (spam, ham)
     after = folder(link, target)
-    assert len(after) == 1, "the user has the message once"
-    assert after[1] == before, "and as it was"
+    assert list(after.values()) == [before], "the user has the message once, as it was"
+    assert copied[1:] == [b"1", str(*after).encode()], "with the UID that was announced"
     assert list(folder(link, source).values()) == ([before] if way is copy else [])
 
 
@@ -349,28 +342,29 @@ def test_hostile_mail_is_reported_byte_for_byte(site: Site, raw: bytes) -> None:
     assert [stored.raw for stored in folder(link, "Junk").values()] == [raw]
 
 
-def completed(raw: bytes) -> bool:
-    """Whether sendmail(1) would complete it: no From or no Date, or an address without @."""
-    head = raw.partition(b"\r\n\r\n")[0]
-    addresses = re.findall(rb"^(?:From|Sender|Reply-To|To|Cc|Errors-To):(.*(?:\r\n[ \t].*)*)",
-                           head, re.IGNORECASE | re.MULTILINE)
-    return (not all(re.search(rb"^" + name + rb":", head, re.IGNORECASE | re.MULTILINE)
-                    for name in (b"From", b"Date", b"Message-ID"))
-            or any(b"@" not in address or b"," in address for address in addresses))
+ADDRESSES = re.compile(rb"^(?:From|Sender|Reply-To|To|Cc|Errors-To):.*\r\n(?:[ \t].*\r\n)*",
+                       re.IGNORECASE | re.MULTILINE)
 
 
 def test_real_mail_is_reported_byte_for_byte(site: Site) -> None:
-    """A whole folder at once; without the Return-Path, which no redirect keeps."""
-    mails = [crlf(raw) for raw in corpus.spam()]
-    mails = [re.sub(rb"^Return-Path:.*\r\n", b"", raw, flags=re.MULTILINE) for raw in mails]
-    mails = [raw for raw in mails if raw.endswith(b"\r\n") and not completed(raw)][:200]
-    assert len(mails) > 100
+    """Without the Return-Path, which no redirect keeps. Where an address is no address, in one
+    spam of fifty, sendmail(1) mends that field; all else is as it was.
+
+    But for one bug of Pigeonhole 0.5.19 in its edited mail: from dbox storage, a message whose
+    size with LF is just up to 8,192 bytes loses the last few bytes of the copy.
+    """
+    mails = [re.sub(rb"^Return-Path:.*\r\n", b"", crlf(raw), flags=re.MULTILINE)
+             for raw in corpus.spam()[:200]]
     site.dovecot.append_many(USER, "INBOX", mails)
     link = site.user()
     ok(link.select("INBOX"))
     ok(link.uid("MOVE", "1:*", "Junk"))
-    spam, _ = site.reports()
-    assert sorted(map(below_marker, spam)) == sorted(mails)
+    got = list(map(below_marker, site.reports()[0]))
+    assert len(got) == len(mails)
+    for copied, raw in zip(*(sorted(ADDRESSES.sub(b"", m) for m in ms) for ms in (got, mails))):
+        assert copied == raw or (site.dovecot.mail_format == "sdbox" and raw.startswith(copied)
+                                 and len(raw) - len(copied) < 100)
+    assert len(set(got) & set(mails)) > 0.95 * len(set(mails))
 
 
 def test_a_bulk_move_is_quick_and_complete(site: Site) -> None:
@@ -406,21 +400,16 @@ def test_without_the_mta_moves_work_and_nothing_is_lost(site: Site) -> None:
 
 def test_without_scripts_or_sendmail_moves_work(site: Site) -> None:
     """Reports are lost then; what the user does is not."""
-    installed, queue = site.dovecot.etc / "learnspool", site.postfix.folder / "queue" / "maildrop"
+    installed, main_cf = site.dovecot.etc / "learnspool", site.postfix.etc / "main.cf"
     site.dovecot.append_many(USER, "INBOX", [mail(1), mail(2)])
     link = site.user()
     ok(link.select("INBOX"))
-    mode = queue.stat().st_mode
-    queue.chmod(0)
-    try:
-        move(link, "Junk")
-    finally:
-        queue.chmod(mode)
-    installed.rename(installed.with_name("gone"))
-    try:
-        ok(link.uid("MOVE", "2", "Junk"))
-    finally:
-        installed.with_name("gone").rename(installed)
+    for uid, broken in (("1", main_cf), ("2", installed)):
+        aside = broken.rename(broken.with_name("aside"))
+        try:
+            ok(link.uid("MOVE", uid, "Junk"))
+        finally:
+            aside.rename(broken)
     assert [stored.raw for stored in folder(link, "Junk").values()] == [mail(1), mail(2)]
 
 

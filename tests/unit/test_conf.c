@@ -289,6 +289,7 @@ struct refusal {
 static const struct refusal syntax[] = {
     {"\nnope = 1\n", 2, "no such option 'nope'", "spelling"},
     {ACCOUNT "rspamd {\n\turl = \"http://a\"\n\tpasswd = x\n}", 4, "'passwd'", "spelling"},
+    {"# c\n/* c */ // c\n#\n/* c\n\n */ nope = 1\n\n\n\n\n\n\n", 6, "'nope'", "spelling"},
     {"include(\"/etc/passwd\")\n", 1, "'include'", "spelling"},
     {"ledger = /a\n# c\n/* c\n */ ledger = /b\n", 4, "ledger is given twice, first on line 1",
      "keep one"},
@@ -395,6 +396,8 @@ static const struct refusal accounts[] = {
     {"account a {\nurl = 'imaps://u@a'\n" PW SPAM "}\n", 2, "user or password", "user"},
     {"account a {\nurl = 'imaps://u;AUTH=PLAIN:hunter2@a'\n" PW SPAM "}\n", 2,
      "user or password", "password-file"},
+    {"account a {\nurl = 'imaps://;AUTH=PLAIN@a'\n" PW SPAM "}\n", 2, "user or password",
+     "password-file"},
     {"account a {\nurl = 'imaps://a?x'\n" PW SPAM "}\n", 2, "query", "remove"},
     {"account a {\nurl = 'imaps://a:0'\n" PW SPAM "}\n", 2, "port", "port"},
     {"account '' { " URL PW SPAM "\n}\n", 2, "empty name", "name it"},

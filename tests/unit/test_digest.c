@@ -65,6 +65,18 @@ static void framing(void **state)
 	digest_free(h);
 }
 
+/* 01 53 00010203 "y" 0x10203 times 50 0000000a "text/plain" sha256("") 45 00000000 */
+static void lengths(void **state)
+{
+	static char subject[0x10203 + 1];
+	struct digest d;
+
+	(void)state;
+	memset(subject, 'y', sizeof subject - 1);
+	d = digest_of(subject, "text/plain", "", 0, 1);
+	check_hex(&d, "12bf3e1ae16b217e409ceaa3bfd056e00799a91aa2dcab492d96a07ed44c236a");
+}
+
 static void framing_is_unambiguous(void **state)
 {
 	struct digest a = digest_of("hitext/plain", "text/plain", "x", 1, 1);
@@ -192,9 +204,13 @@ static void hexadecimal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(framing),	     cmocka_unit_test(framing_is_unambiguous),
-	    cmocka_unit_test(normalisation), cmocka_unit_test(pieces),
-	    cmocka_unit_test(type_counts),   cmocka_unit_test(hexadecimal),
+	    cmocka_unit_test(framing),
+	    cmocka_unit_test(lengths),
+	    cmocka_unit_test(framing_is_unambiguous),
+	    cmocka_unit_test(normalisation),
+	    cmocka_unit_test(pieces),
+	    cmocka_unit_test(type_counts),
+	    cmocka_unit_test(hexadecimal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

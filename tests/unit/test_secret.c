@@ -250,6 +250,8 @@ static void test_credential(void **state)
 	expect(SECRET_CREDENTIAL, "secret", "hunter2");
 	refuse_check(SECRET_CREDENTIAL, "none", "No such file", "create it");
 	refuse_check(SECRET_CREDENTIAL, "../secret", "not a plain name", "LoadCredential");
+	refuse_check(SECRET_CREDENTIAL, "./secret", "not a plain name", "LoadCredential");
+	refuse_check(SECRET_CREDENTIAL, "a/secret", "not a plain name", "LoadCredential");
 	refuse_check(SECRET_CREDENTIAL, "..", "not a plain name", "LoadCredential");
 	assert_int_equal(chmod(path, 0644), 0);
 	refuse_check(SECRET_CREDENTIAL, "secret", "(mode 0644)", "chmod 600");
@@ -297,9 +299,9 @@ static void test_command_background(void **state)
 
 static void test_command_timeout(void **state)
 {
-	static const char *const hanging[] = {"echo hunter2; sleep 60", "sleep 60 | cat", "yes",
-					      "trap '' TERM INT; while :; do sleep 1; done",
-					      "exec >&-; sleep 60"};
+	static const char *const hanging[] = {
+	    "echo hunter2; sleep 60", "sleep 60 | cat", "cat /dev/zero",
+	    "trap '' TERM INT; while :; do sleep 1; done", "exec >&-; sleep 60"};
 	(void)state;
 	for (size_t i = 0; i < sizeof hanging / sizeof hanging[0]; i++) {
 		struct secret s = {0};

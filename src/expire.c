@@ -1,0 +1,206 @@
+#include "expire.h"
+
+#include "clock.h"
+#include "log.h"
+#include "retain.h"
+#include "stop.h"
+
+enum {
+	CHUNK = 10000,		/* messages that are removed at a time */
+	FORGET_PER_RUN = 20000, /* records of each kind that are looked at */
+};
+
+/* Messages of a mailbox that are about to go. */
+struct chunk {
+	struct uidset fresh;   /* nothing was said to the server yet */
+	struct uidset resumed; /* a run before this one was cut short while it removed them */
+};
+
+static void chunk_free(struct chunk *c)
+{
+	uidset_free(&c->fresh);
+	uidset_free(&c->resumed);
+}
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+}
+
+/* The next CHUNK messages from *uid on that may go. */
+static int collect(struct expire *x, const struct record_mailbox *box, uint32_t *uid,
+		   struct chunk *c, struct err *e)
+{
+	int64_t n = x->left < CHUNK ? x->left : CHUNK;
+	struct record_uid r;
+	int rc = 0;
+
+	uidset_clear(&c->fresh);
+	uidset_clear(&c->resumed);
+	while (n > 0 && (rc = ledger_message_seek(x->ledger, box, uid, &r, e)) == 1) {
+		struct uidset *set = r.state == STATE_PURGING ? &c->resumed : &c->fresh;
+
+		if (retain_may_go(&r, x->policy, x->now)) {
+			if (uidset_add(set, *uid, *uid) == -1)
+				return no_memory(e);
+			n--;
+		}
+		if (*uid == UINT32_MAX)
+			break;
+		++*uid;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
+/* For each message of the set: 0, or -1. */
+typedef int each_fn(struct expire *x, struct source *s, const struct record_mailbox *box,
+		    uint32_t uid, struct err *e);
+
+static int for_each(struct expire *x, struct source *s, const struct record_mailbox *box,
+		    const struct uidset *set, each_fn *fn, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++)
+		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++)
+			if (fn(x, s, box, (uint32_t)u, e) == -1)
+				return -1;
+	return 0;
+}
+
+static int begin_purge(struct expire *x, struct source *s, const struct record_mailbox *box,
+		       uint32_t uid, struct err *e)
+{
+	(void)s;
+	return ledger_advance(x->ledger, box, uid, STATE_PURGING, e);
+}
+
+static int forget_gone(struct expire *x, struct source *s, const struct record_mailbox *box,
+		       uint32_t uid, struct err *e)
+{
+	(void)s;
+	return ledger_message_del(x->ledger, box, uid, e);
+}
+
+/* The message is gone, or would be: say it, and take it out of the ledger. */
+static int end_purge(struct expire *x, struct source *s, const struct record_mailbox *box,
+		     uint32_t uid, struct err *e)
+{
+	struct record_uid r;
+	int rc = ledger_message(x->ledger, box, uid, &r, e);
+
+	if (rc != 1)
+		return rc;
+	report_expired(x->report, s->account, s->mailbox, uid, &r, retain_age(&r, x->policy));
+	log_info("expired account=%s mailbox=%s uid=%u class=%s outcome=%s", s->account, s->mailbox,
+		 uid, class_name(r.class), outcome_name(r.outcome));
+	x->left--;
+	return ledger_message_del(x->ledger, box, uid, e);
+}
+
+/*
+ * Narrow set down to what is there and nobody else wants. What is there no more leaves the ledger.
+ * resumed: \Deleted is our own doing.
+ */
+static int narrow(struct expire *x, struct source *s, const struct record_mailbox *box,
+		  struct uidset *set, bool resumed, struct err *e)
+{
+	struct uidset there = {0}, free_to_go = {0}, gone = {0};
+	int rc;
+
+	if (set->n == 0)
+		return 0;
+	rc = s->ops->removable(s, set, resumed, &there, &free_to_go, e);
+	if (rc == 0 && uidset_minus(set, &there, &gone) == -1)
+		rc = no_memory(e);
+	if (rc == 0)
+		rc = for_each(x, s, box, &gone, forget_gone, e);
+	report_kept(x->report, uidset_count(&there) - uidset_count(&free_to_go));
+	uidset_free(set);
+	*set = free_to_go;
+	uidset_free(&there);
+	uidset_free(&gone);
+	return rc;
+}
+
+/* Record, remove, record: a crash in between leaves messages that the next run takes up. */
+static int purge(struct expire *x, struct source *s, const struct record_mailbox *box,
+		 struct uidset *set, struct err *e)
+{
+	struct uidset wire = {0};
+	int rc = 0;
+
+	if (set->n == 0)
+		return 0;
+	if (!x->dry_run) {
+		rc = for_each(x, s, box, set, begin_purge, e);
+		if (rc == 0)
+			rc = ledger_commit(x->ledger, e);
+		if (rc == 0 && uidset_union(&wire, set) == -1)
+			rc = no_memory(e);
+		if (rc == 0)
+			rc = s->ops->purge(s, &wire, x->policy, e);
+		uidset_free(&wire);
+	}
+	if (rc == 0)
+		rc = for_each(x, s, box, set, end_purge, e);
+	return rc == 0 ? ledger_commit(x->ledger, e) : -1;
+}
+
+static int expire_chunks(struct expire *x, struct source *s, const struct record_mailbox *box,
+			 struct err *e)
+{
+	struct chunk c = {{0}, {0}};
+	uint32_t uid = 1;
+	int rc = 0;
+
+	while (rc == 0 && x->left > 0 && !stop_requested()) {
+		rc = collect(x, box, &uid, &c, e);
+		if (rc == -1 || (c.fresh.n == 0 && c.resumed.n == 0))
+			break;
+		rc = narrow(x, s, box, &c.fresh, false, e);
+		if (rc == 0)
+			rc = narrow(x, s, box, &c.resumed, true, e);
+		if (rc == 0)
+			rc = purge(x, s, box, &c.resumed, e);
+		if (rc == 0)
+			rc = purge(x, s, box, &c.fresh, e);
+	}
+	chunk_free(&c);
+	return rc;
+}
+
+int expire_mailbox(struct expire *x, struct source *s, struct err *e)
+{
+	struct record_mailbox box;
+	bool known;
+	int rc;
+
+	if (ledger_mailbox(x->ledger, s->account, s->mailbox, &box, &known, e) == -1)
+		return -1;
+	if (!known || x->left == 0)
+		return 0;
+	if (s->ops->open(s, x->dry_run, e) == -1)
+		return -1;
+	if (box.uidvalidity != s->uidvalidity)
+		return 0; /* the next learn run will know what these messages are */
+	report_expire_begin(x->report);
+	rc = expire_chunks(x, s, &box, e);
+	report_expire_end(x->report, s->account, s->mailbox);
+	return rc;
+}
+
+int expire_ledger(struct expire *x, struct err *e)
+{
+	uint64_t digests = 0, messages = 0;
+	int64_t horizon;
+
+	if (x->policy->forget == CONF_NEVER || x->dry_run)
+		return 0;
+	horizon = x->now - x->policy->forget;
+	if (ledger_forget(x->ledger, STORE_DIGEST, horizon, FORGET_PER_RUN, &digests, e) == -1 ||
+	    ledger_forget(x->ledger, STORE_UID, horizon, FORGET_PER_RUN, &messages, e) == -1)
+		return -1;
+	if (digests + messages > 0)
+		log_info("forgot digests=%llu messages=%llu", (unsigned long long)digests,
+			 (unsigned long long)messages);
+	return ledger_commit(x->ledger, e);
+}

@@ -1,0 +1,37 @@
+#include "retain.h"
+
+int64_t retain_age(const struct record_uid *r, const struct conf_retention *p)
+{
+	switch (outcome_group(r->outcome)) {
+	case GROUP_LEARNED:
+		return p->learned;
+	case GROUP_KNOWN:
+		return p->known;
+	case GROUP_SKIPPED:
+		return p->skipped;
+	case GROUP_UNTRUSTED:
+		return p->untrusted;
+	default:
+		return r->outcome == OUTCOME_FAILED ? p->failed : CONF_NEVER;
+	}
+}
+
+/* Has this much time passed since then? */
+static bool is_over(int64_t then, int64_t age, int64_t now)
+{
+	return age != CONF_NEVER && then > 0 && then <= now && now - then >= age;
+}
+
+bool retain_may_go(const struct record_uid *r, const struct conf_retention *p, int64_t now)
+{
+	bool settled = r->state == STATE_MARKED || r->state == STATE_PURGING;
+
+	if (!settled && !(r->state == STATE_SEEN && r->outcome == OUTCOME_FAILED))
+		return false;
+	return is_over(r->settled_at, retain_age(r, p), now);
+}
+
+bool retain_may_forget(int64_t then, const struct conf_retention *p, int64_t now)
+{
+	return is_over(then, p->forget, now);
+}

@@ -1,0 +1,341 @@
+"""Servers that do what a script says, for what real ones will not do: an IMAP server that can
+lie, and a controller of rspamd that can answer anything. Where the script is silent they are
+honest and correct.
+
+    with FakeImap(mails, {"UID STORE": lambda honest: b"* BYE\\r\\n"}) as imap: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NamedTuple
+
+from servers import HOST, Certificate, crlf, quoted
+
+# What is sent: bytes, or pieces one after the other; a generator may wait in between, run for
+# ever, or raise Cut.
+Reply = bytes | Iterable[bytes]
+SPAM = "spam@example.org"
+
+
+class Cut(Exception):
+    """The connection ends here; with reset = True by RST, so that bytes on their way are lost."""
+
+    def __init__(self, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
+
+
+def then_cut(data: bytes = b"", reset: bool = False) -> Iterator[bytes]:
+    yield data
+    raise Cut(reset)
+
+
+def then_silence(data: bytes = b"") -> Iterator[bytes]:
+    """The peer's patience ends first."""
+    yield data
+    time.sleep(60)
+
+
+def drip(data: bytes, pause: float = 0.2) -> Iterator[bytes]:
+    for at in range(len(data)):
+        yield data[at:at + 1]
+        time.sleep(pause)
+
+
+def endless(head: bytes, piece: bytes) -> Iterator[bytes]:
+    yield head
+    while True:
+        yield piece
+
+
+class Fake:
+    """A loopback port with a thread for each connection. Ends with its with block."""
+
+    def __init__(self, certificate: Certificate | None = None, host: str = HOST) -> None:
+        self.host = host
+        self.connections = 0
+        self.context: ssl.SSLContext | None = None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate.cert, certificate.key)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
+        self.port: int = self._listener.getsockname()[1]
+        self._links: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def serve(self, link: socket.socket) -> None:
+        """One connection, until it returns or raises."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nobody gets in any more, and whoever is in is thrown out."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for link in self._links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = self._listener.accept()
+                self.connections += 1
+                self._links.append(link)
+                threading.Thread(target=self._run, args=(link,), daemon=True).start()
+
+    def _run(self, link: socket.socket) -> None:
+        with contextlib.suppress(OSError), link:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                if self.context:
+                    link = self.context.wrap_socket(link, server_side=True)
+                    self._links.append(link)
+                self.serve(link)
+            except Cut as cut:
+                if cut.reset:
+                    now = struct.pack("ii", 1, 0)
+                    link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            link.close()
+
+
+def send(link: socket.socket, reply: Reply) -> None:
+    for piece in [reply] if isinstance(reply, bytes) else reply:
+        link.sendall(piece)
+
+
+# ---- IMAP ----
+
+@dataclass
+class Message:
+    raw: bytes
+    flags: set[str] = field(default_factory=set)
+    date: str = "01-Feb-2024 10:11:12 +0000"
+
+
+# What the server would have said -> what it says. The keys are commands as "UID STORE", and
+# "GREETING", "METADATA" and "BODY" for the two kinds of UID FETCH.
+Lies = Mapping[str, Callable[[bytes], Reply]]
+
+CAPABILITIES = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS MOVE ESEARCH CONDSTORE SPECIAL-USE"
+
+
+class FakeImap(Fake):
+    """One account with one mailbox. Stands for a Dovecot in Program.configure()."""
+
+    def __init__(self, mails: Iterable[bytes | Message] = (), lies: Lies | None = None, *,
+                 capabilities: str = CAPABILITIES, mailbox: str = "INBOX",
+                 certificate: Certificate | None = None) -> None:
+        self.mailbox = mailbox
+        self.uidvalidity = 7
+        self.messages: dict[int, Message] = {}
+        self.uidnext = 1
+        for mail in mails:
+            self.add(mail)
+        self.lies = dict(lies or {})
+        self.capabilities = capabilities
+        self.commands: list[str] = []  # without tags and log-ins
+        self.passwords = {SPAM: "secret"}
+        super().__init__(certificate)
+
+    def add(self, mail: bytes | Message) -> int:
+        message = mail if isinstance(mail, Message) else Message(crlf(mail))
+        self.messages[self.uidnext] = message
+        self.uidnext += 1
+        return self.uidnext - 1
+
+    def url(self, starttls: bool = False) -> str:
+        return f"imap{'s' if self.context else ''}://localhost:{self.port}"
+
+    def flags(self) -> dict[int, set[str]]:
+        return {uid: set(message.flags) for uid, message in self.messages.items()}
+
+    def count(self, command: str) -> int:
+        return sum(line.startswith(command) for line in self.commands)
+
+    def serve(self, link: socket.socket) -> None:
+        with link.makefile("rb") as lines:
+            self._say(link, "GREETING", b"* OK ready\r\n")
+            while line := lines.readline().decode("latin-1").rstrip("\r\n"):
+                tag, _, command = line.partition(" ")
+                verb, rest = self._split(command)
+                answer = self._login(link, lines, verb, rest) or self._answer(verb, rest)
+                text = "OK done" if answer is not None else "NO [NONEXISTENT] no such thing"
+                self._say(link, self._kind(verb, rest),
+                          (answer or b"") + f"{tag} {text}\r\n".encode())
+                if verb == "LOGOUT":
+                    return
+
+    def _say(self, link: socket.socket, kind: str, honest: bytes) -> None:
+        lie = self.lies.get(kind)
+        send(link, lie(honest) if lie else honest)
+
+    @staticmethod
+    def _split(command: str) -> tuple[str, str]:
+        words = command.split(" ", 2 if command.upper().startswith("UID ") else 1)
+        has_rest = len(words) > (2 if words[0].upper() == "UID" else 1)
+        return " ".join(words[:-1] if has_rest else words).upper(), words[-1] if has_rest else ""
+
+    @staticmethod
+    def _kind(verb: str, rest: str) -> str:
+        if verb != "UID FETCH":
+            return verb
+        return "BODY" if "BODY.PEEK[]" in rest else "METADATA"
+
+    def _login(self, link: socket.socket, lines: BinaryIO, verb: str, rest: str) -> bytes:
+        if verb == "AUTHENTICATE" and " " not in rest:
+            link.sendall(b"+ \r\n")
+            lines.readline()
+        return b"* OK [ALERT] hello\r\n" if verb in ("AUTHENTICATE", "LOGIN") else b""
+
+    def _answer(self, verb: str, rest: str) -> bytes | None:
+        """Untagged responses; None: refused."""
+        if verb not in ("AUTHENTICATE", "LOGIN"):
+            self.commands.append(f"{verb} {rest}".strip())
+        method = getattr(self, "_do_" + verb.lower().replace(" ", "_"), None)
+        return method(rest) if method else b"" if verb == "NOOP" else None
+
+    def _do_capability(self, rest: str) -> bytes:
+        return f"* CAPABILITY {self.capabilities}\r\n".encode()
+
+    def _do_logout(self, rest: str) -> bytes:
+        return b"* BYE\r\n"
+
+    def _do_list(self, rest: str) -> bytes:
+        return f'* LIST (\\HasNoChildren \\Junk) "/" {quoted(self.mailbox)}\r\n'.encode()
+
+    def _do_select(self, rest: str) -> bytes | None:
+        if not rest.startswith(quoted(self.mailbox)):
+            return None
+        modseq = "* OK [HIGHESTMODSEQ 5] modseq\r\n" if "CONDSTORE" in self.capabilities else ""
+        return (f"* FLAGS (\\Seen)\r\n* {len(self.messages)} EXISTS\r\n* 0 RECENT\r\n"
+                f"* OK [PERMANENTFLAGS (\\Seen \\*)] limited\r\n"
+                f"* OK [UIDVALIDITY {self.uidvalidity}] valid\r\n"
+                f"* OK [UIDNEXT {self.uidnext}] next\r\n{modseq}").encode()
+
+    _do_examine = _do_select
+
+    def _do_uid_search(self, rest: str) -> bytes:
+        found = self._in_set(rest.rpartition("UID ")[2])
+        if "RETURN" in rest:
+            every = f" ALL {','.join(map(str, found))}" if found else ""
+            return f'* ESEARCH (TAG "x") UID{every}\r\n'.encode()
+        return f"* SEARCH {' '.join(map(str, found))}\r\n".encode()
+
+    def _do_uid_fetch(self, rest: str) -> bytes:
+        body = "BODY.PEEK[]" in rest
+        return b"".join(fetched(number, uid, self.messages[uid], body)
+                        for number, uid in enumerate(sorted(self.messages), 1)
+                        if uid in self._in_set(rest.partition(" ")[0]))
+
+    def _do_uid_store(self, rest: str) -> bytes:
+        uids, how, words = rest.split(" ", 2)
+        for uid in self._in_set(uids):
+            change = set(words.strip("()").split())
+            flags = self.messages[uid].flags
+            self.messages[uid].flags = flags | change if how[0] == "+" else flags - change
+        return b""
+
+    def _in_set(self, text: str) -> list[int]:
+        wanted: set[int] = set()
+        for part in text.split(","):
+            first, _, last = part.partition(":")
+            wanted |= {uid for uid in self.messages if int(first) <= uid <= int(last or first)}
+        return sorted(wanted)
+
+
+def fetched(number: int, uid: int, message: Message, body: bool) -> bytes:
+    if body:
+        head = f"* {number} FETCH (UID {uid} BODY[] {{{len(message.raw)}}}\r\n"
+        return head.encode() + message.raw + b")\r\n"
+    return (f"* {number} FETCH (UID {uid} FLAGS ({' '.join(sorted(message.flags))}) "
+            f'INTERNALDATE "{message.date}" RFC822.SIZE {len(message.raw)})\r\n').encode()
+
+
+# ---- HTTP ----
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+
+def http(status: int, reason: str = "", body: bytes = b"", headers: bytes = b"") -> bytes:
+    return (f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
+            f"Content-Length: {len(body)}\r\n".encode() + headers + b"\r\n" + body)
+
+
+LEARNED = http(200, "OK", b'{"success":true}')
+STAT = http(200, "OK", b'{"statfiles":[{"symbol":"BAYES_SPAM","type":"spam","revision":1},'
+                       b'{"symbol":"BAYES_HAM","type":"ham","revision":2}]}')
+
+
+class FakeController(Fake):
+    """Rspamd's controller: every learn gets answer(request). Stands for a Rspamd in
+    Program.configure()."""
+
+    password = "q1"
+
+    def __init__(self, answer: Callable[[Request], Reply] = lambda request: LEARNED, *,
+                 stat: Reply | Callable[[], Reply] = STAT, prefix: str = "",
+                 certificate: Certificate | None = None, host: str = HOST) -> None:
+        self.answer = answer
+        self.stat = stat
+        self.prefix = prefix
+        self.requests: list[Request] = []
+        super().__init__(certificate, host)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.context else ''}://{host}:{self.port}{self.prefix}"
+
+    @property
+    def learns(self) -> list[Request]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    def serve(self, link: socket.socket) -> None:
+        with link.makefile("rb") as stream:
+            request = self._read(stream)
+            self.requests.append(request)
+            if request.method == "GET":
+                send(link, self.stat() if callable(self.stat) else self.stat)
+            else:
+                send(link, self.answer(request))
+
+    @staticmethod
+    def _read(stream: BinaryIO) -> Request:
+        method, path, _ = stream.readline().decode().split(" ")
+        headers = {}
+        while line := stream.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        body = stream.read(int(headers.get("content-length", "0")))
+        return Request(method, path, headers, body)
+
+
+# ---- in the place of real servers ----
+
+@dataclass
+class Rig:
+    """What Program.configure() wants of a Stack, some of it fakes or proxies."""
+
+    rspamd: Any
+    dovecot: Any
+    authority: Any
