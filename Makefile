@@ -34,6 +34,10 @@ ALL_CFLAGS  += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=u
 ALL_LDFLAGS += -fsanitize=$(SAN)
 endif
 
+ifdef FAULT
+CPPFLAGS += -DLEARNSPOOL_FAULT
+endif
+
 SOURCES = $(wildcard src/*.c)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 PARTS   = $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))

@@ -29,24 +29,33 @@ if ihave "vnd.dovecot.environment" {
 	if environment :matches "vnd.dovecot.config.learnspool_token" "?*" { set "token" "${0}"; }
 }
 
+# Written for both engines: Stalwart's (sieve-rs 0.7) forgets a variable that was first set
+# inside a block, and of a list of keys in a string test it heeds the last only.
+set "user" "";
+set "mailbox" "";
+set "changed" "";
 if environment :matches "imap.user" "*" { set "user" "${0}"; }
 if environment :matches "imap.mailbox" "*" { set "mailbox" "${0}"; }
 if environment :matches "imap.changedflags" "*" { set "changed" " ${0} "; }
 
 # What the collection accounts hold was reported already, and is moved about by learnspool.
-if string :is "${user}" ["${spam}", "${ham}"] {
+if anyof (string :is "${user}" "${spam}", string :is "${user}" "${ham}") {
 	stop;
 }
 
 # Not a report: a flag change that did not set a not-junk flag, a move to another junk folder,
 # and one to Trash: who empties Junk that way does not say that it was wanted.
 if environment :is "imap.cause" "FLAG" {
-	if not allof (string :contains "${changed}" [" $NotJunk ", " NonJunk "],
-	              hasflag ["$NotJunk", "NonJunk"]) {
+	if not anyof (allof (string :contains "${changed}" " $NotJunk ", hasflag "$NotJunk"),
+	              allof (string :contains "${changed}" " NonJunk ", hasflag "NonJunk")) {
 		stop;
 	}
-} elsif string :matches "${mailbox}" ["${junk}", "${junk}/*", "${junk}.*",
-                                      "${trash}", "${trash}/*", "${trash}.*"] {
+} elsif anyof (string :is "${mailbox}" "${junk}",
+               string :matches "${mailbox}" "${junk}/*",
+               string :matches "${mailbox}" "${junk}.*",
+               string :is "${mailbox}" "${trash}",
+               string :matches "${mailbox}" "${trash}/*",
+               string :matches "${mailbox}" "${trash}.*") {
 	stop;
 }
 

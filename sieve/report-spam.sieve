@@ -26,22 +26,29 @@ if ihave "vnd.dovecot.environment" {
 	if environment :matches "vnd.dovecot.config.learnspool_token" "?*" { set "token" "${0}"; }
 }
 
+# Written for both engines: Stalwart's (sieve-rs 0.7) forgets a variable that was first set
+# inside a block, and of a list of keys in a string test it heeds the last only.
+set "user" "";
+set "mailbox" "";
+set "changed" "";
 if environment :matches "imap.user" "*" { set "user" "${0}"; }
 if environment :matches "imap.mailbox" "*" { set "mailbox" "${0}"; }
 if environment :matches "imap.changedflags" "*" { set "changed" " ${0} "; }
 
 # What the collection accounts hold was reported already, and is moved about by learnspool.
-if string :is "${user}" ["${spam}", "${ham}"] {
+if anyof (string :is "${user}" "${spam}", string :is "${user}" "${ham}") {
 	stop;
 }
 
 # Not a report: a flag change that did not set a junk flag, or a folder that is not for junk.
 if environment :is "imap.cause" "FLAG" {
-	if not allof (string :contains "${changed}" [" $Junk ", " Junk "],
-	              hasflag ["$Junk", "Junk"]) {
+	if not anyof (allof (string :contains "${changed}" " $Junk ", hasflag "$Junk"),
+	              allof (string :contains "${changed}" " Junk ", hasflag "Junk")) {
 		stop;
 	}
-} elsif not string :matches "${mailbox}" ["${junk}", "${junk}/*", "${junk}.*"] {
+} elsif not anyof (string :is "${mailbox}" "${junk}",
+                   string :matches "${mailbox}" "${junk}/*",
+                   string :matches "${mailbox}" "${junk}.*") {
 	stop;
 }
 

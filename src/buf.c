@@ -1,13 +1,15 @@
 #include "buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void buf_init(struct buf *b, size_t cap)
 {
-	*b = (struct buf){.cap = cap};
+	/* A terminator more must be a size, too. */
+	*b = (struct buf){.cap = cap < SIZE_MAX ? cap : SIZE_MAX - 1};
 }
 
 int buf_reserve(struct buf *b, size_t len)

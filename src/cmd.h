@@ -41,7 +41,8 @@ enum cmd_flags {
 	CMD_JSON = 1 << 1,
 	CMD_ACCOUNT = 1 << 2,
 	CMD_MAX = 1 << 3,
-	CMD_ARGS = 1 << 4, /* and takes words behind them */
+	CMD_YES = 1 << 4,
+	CMD_ARGS = 1 << 5, /* and takes words behind them */
 };
 
 struct cmd {
@@ -54,6 +55,10 @@ struct cmd {
 int cmd_run(const struct cmd_options *o);
 int cmd_learn(const struct cmd_options *o);
 int cmd_expire(const struct cmd_options *o);
+int cmd_stats(const struct cmd_options *o);
+int cmd_check(const struct cmd_options *o);
+int cmd_reset(const struct cmd_options *o);
+int cmd_ledger(const struct cmd_options *o);
 
 /* The exit status that stands for this error (learnspool(1)). */
 int cmd_exit_status(const struct err *e);

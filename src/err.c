@@ -7,9 +7,10 @@
 
 #include "text.h"
 
-__attribute__((format(printf, 3, 0))) static void err_vtext(char *dst, size_t size, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void err_vtext(char *dst, size_t size,
+							    const char *fmt, va_list ap)
 {
-	char raw[ERR_TEXT_MAX];
+	char raw[ERR_TEXT_MAX + 4]; /* a character more: its cut is text_visible's, with dots */
 
 	vsnprintf(raw, sizeof raw, fmt, ap);
 	text_visible(dst, size, raw, strlen(raw));

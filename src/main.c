@@ -26,6 +26,11 @@ static const struct cmd commands[] = {
     {"run", cmd_run, CMD_RUN_FLAGS, "learn, then expire: the nightly job"},
     {"learn", cmd_learn, CMD_RUN_FLAGS, "learn what is new in every source"},
     {"expire", cmd_expire, CMD_RUN_FLAGS, "remove what the retention policy lets go"},
+    {"stats", cmd_stats, CMD_JSON, "what was learned, what rspamd says, what is missing"},
+    {"check", cmd_check, CMD_ACCOUNT, "configuration, logins, mailboxes, rspamd, ledger"},
+    {"reset", cmd_reset, CMD_YES, "forget what was learned"},
+    {"ledger", cmd_ledger, CMD_JSON | CMD_ARGS,
+     "list | messages | show DIGEST | backup FILE | verify"},
 };
 
 enum {
@@ -35,6 +40,7 @@ enum {
 	OPT_JSON,
 	OPT_ACCOUNT,
 	OPT_MAX,
+	OPT_YES,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -46,6 +52,7 @@ static const struct option options[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"account", required_argument, NULL, OPT_ACCOUNT},
     {"max", required_argument, NULL, OPT_MAX},
+    {"yes", no_argument, NULL, OPT_YES},
     {"verbose", no_argument, NULL, 'v'},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, OPT_HELP},
@@ -64,6 +71,7 @@ static void print_usage(FILE *f)
 		   "  --json           the same facts as JSON lines\n"
 		   "  --account NAME   only this account; may be repeated\n"
 		   "  --max N          at most N messages\n"
+		   "  --yes            reset without asking\n"
 		   "  --version, --help\n");
 }
 
@@ -115,6 +123,10 @@ static int take_option(int c, const char *value, struct cmd_options *o, unsigned
 			return usage_error("--max wants a number, not ", value);
 		o->max = (int64_t)n;
 		*flags |= CMD_MAX;
+		return 0;
+	case OPT_YES:
+		o->yes = true;
+		*flags |= CMD_YES;
 		return 0;
 	case 'v':
 		o->verbose++;

@@ -14,6 +14,7 @@ enum {
 	STAT_TRUST_MS = 2000,	   /* how long a good /stat is believed */
 	SEARCH_ALL_BELOW = 50000,  /* messages: their UIDs fit into one answer in any case */
 	SEARCH_WINDOW = 64 * 1024, /* UIDs asked for at a time above that */
+	COMMIT_EVERY = 512,	   /* settled messages: a transaction costs memory */
 };
 
 /* One message between its body and its settling. */
@@ -39,7 +40,8 @@ struct pipeline {
 	struct report_counts counts;
 	uint64_t done; /* messages of this mailbox that are through */
 
-	struct err fatal; /* what ends the run; found while something else was waited for */
+	size_t uncommitted; /* messages settled since the last commit */
+	struct err fatal;   /* what ends the run; found while something else was waited for */
 	int64_t stat_good; /* clock_ms() when /stat was last good */
 	size_t staged, bytes, n;
 	struct item item[]; /* n of them: as many as rspamd takes at a time */
@@ -91,6 +93,12 @@ static struct ledger_copy copy_of(const struct pipeline *p, const struct item *x
 	};
 }
 
+static int commit(struct pipeline *p, struct err *e)
+{
+	p->uncommitted = 0;
+	return ledger_commit(p->ledger, e);
+}
+
 /* Record it, count it, say it. info is NULL where the body was never read. */
 static int settle(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
 		  enum outcome outcome, const char *answer, struct err *e)
@@ -126,7 +134,7 @@ static int settle(struct pipeline *p, const struct ledger_copy *c, const struct 
 		 m.account, m.mailbox, m.uid, class_name(c->class), hex,
 		 m.answer && m.answer[0] ? " reason=" : "", m.answer ? m.answer : "");
 	progress_update(++p->done);
-	return 0;
+	return ++p->uncommitted < COMMIT_EVERY ? 0 : commit(p, e);
 }
 
 static void release(struct pipeline *p, struct item *x)
@@ -201,7 +209,7 @@ static int flush(struct pipeline *p, struct err *e)
 {
 	if (p->staged == 0)
 		return 0;
-	if (ledger_commit(p->ledger, e) == -1)
+	if (commit(p, e) == -1)
 		return -1;
 	for (size_t i = 0; i < p->n; i++) {
 		struct item *x = &p->item[i];
@@ -603,7 +611,7 @@ static int record_marked(struct pipeline *p, const struct uidset *set, struct er
 		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++)
 			if (ledger_advance(p->ledger, &p->box, (uint32_t)u, STATE_MARKED, e) == -1)
 				return -1;
-	return ledger_commit(p->ledger, e);
+	return commit(p, e);
 }
 
 static int mark_kind(struct pipeline *p, struct mark kind, struct err *e)
@@ -637,7 +645,7 @@ static int mark_settled(struct pipeline *p, struct err *e)
 					    {CLASS_HAM, OUTCOME_LEARNED},
 					    {CLASS_NONE, OUTCOME_SURE}};
 
-	if (ledger_commit(p->ledger, e) == -1)
+	if (commit(p, e) == -1)
 		return -1;
 	if (p->dry_run)
 		return 0;
@@ -659,7 +667,7 @@ static int record_complete(struct pipeline *p, struct err *e)
 	p->box.modseq = p->source->modseq;
 	if (ledger_mailbox_put(p->ledger, p->source->account, p->source->mailbox, &p->box, e) == -1)
 		return -1;
-	return ledger_commit(p->ledger, e);
+	return commit(p, e);
 }
 
 /*
@@ -708,7 +716,7 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	if (rc == 0 || e->scope == ERR_FATAL) {
 		if (mark_settled(p, rc == 0 ? e : &second) == -1)
 			rc = -1;
-	} else if (ledger_commit(p->ledger, &second) == -1) {
+	} else if (commit(p, &second) == -1) {
 		*e = second;
 	}
 	if (rc == 0 && whole)

@@ -80,6 +80,20 @@ static const char *would(enum outcome o)
 						 : "skip";
 }
 
+/* name="text": the text is a stranger's, so what would end the quotes is escaped. */
+static void print_quoted(const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	printf(" %s=\"", name);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
 static void message_json(struct report *r, const struct report_message *m)
 {
 	char hex[DIGEST_HEX] = "";
@@ -111,10 +125,11 @@ void report_message(struct report *r, const struct report_message *m)
 	progress_hide();
 	if (m->digest)
 		digest_hex(m->digest, hex);
-	printf("%-7s %-4s %s %s uid=%u date=%s from=\"%s\" subject=\"%s\" digest=%.12s",
+	printf("%-7s %-4s %s %s uid=%u date=%s digest=%.12s",
 	       r->dry_run ? would(m->outcome) : outcome_name(m->outcome), class_name(m->class),
-	       m->account, m->mailbox, m->uid, m->date && m->date[0] ? m->date : "-",
-	       m->from ? m->from : "", m->subject ? m->subject : "", hex);
+	       m->account, m->mailbox, m->uid, m->date && m->date[0] ? m->date : "-", hex);
+	print_quoted("from", m->from);
+	print_quoted("subject", m->subject);
 	if (m->outcome != OUTCOME_LEARNED)
 		printf(": %s", outcome_text(m->outcome));
 	if (m->answer && m->answer[0])
@@ -266,14 +281,23 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 	print_counts(c);
 }
 
-void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
+void report_rspamd(struct report *r, uint64_t spam, uint64_t ham, bool current)
 {
-	if (r->format == REPORT_JSON)
-		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam", (json_int_t)spam,
-				   "ham", (json_int_t)ham));
-	else if (!r->quiet)
-		printf("rspamd's own count, up to a minute old: spam %llu, ham %llu\n",
-		       (unsigned long long)spam, (unsigned long long)ham);
+	if (r->format == REPORT_JSON) {
+		put_json(json_pack("{s:s, s:I, s:I, s:b}", "event", "rspamd", "spam",
+				   (json_int_t)spam, "ham", (json_int_t)ham, "current", current));
+		return;
+	}
+	if (r->quiet)
+		return;
+	printf("rspamd's own count: spam %llu, ham %llu", (unsigned long long)spam,
+	       (unsigned long long)ham);
+	if (!current)
+		printf(" (it lags by up to a minute)");
+	else if (spam < RSPAMD_MIN_LEARNS || ham < RSPAMD_MIN_LEARNS)
+		printf(" - Bayes begins at %d of each, unless configured otherwise",
+		       RSPAMD_MIN_LEARNS);
+	putchar('\n');
 }
 
 static void print_learned(const struct report *r)

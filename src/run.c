@@ -24,11 +24,9 @@ void run_fail(struct run *r, const struct err *e)
 /* Before any mail is touched: can rspamd learn at all? */
 static int check_rspamd(struct run *r, struct err *e)
 {
-	struct rspamd_stat stat;
-
-	if (rspamd_stat(r->rspamd, &stat, e) == -1)
+	if (rspamd_stat(r->rspamd, &r->before, e) == -1)
 		return -1;
-	if (stat.bayes)
+	if (r->before.bayes)
 		return 0;
 	return err_set(e, ERR_FATAL, ERR_UNREACHABLE,
 		       "rspamd %s: has no working Bayes classifier (no statfiles in /stat), so it "

@@ -22,6 +22,7 @@ struct run {
 	struct ledger *ledger;
 	struct rspamd *rspamd;	   /* NULL in a run that learns nothing */
 	struct pipeline *pipeline; /* likewise */
+	struct rspamd_stat before; /* what rspamd said when the run began */
 	struct expire expire;	   /* not owned: what run_expire works with */
 	struct report report;
 	int status; /* exit status of the first error; later ones are only said */

@@ -28,7 +28,7 @@ static bool is_shown(uint32_t c)
 {
 	if (c < 0x20 || (c >= 0x7F && c < 0xA0))
 		return false;
-	if (c == 0x2028 || c == 0x2029 || c == 0xFEFF)
+	if (c == 0x061C || c == 0x2028 || c == 0x2029 || c == 0xFEFF)
 		return false;
 	return !(c >= 0x202A && c <= 0x202E) && !(c >= 0x2066 && c <= 0x2069) && c != 0x200E &&
 	       c != 0x200F;

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from program import Program, binary
-from servers import Stack, temporary_folder
+from servers import Authority, Stack, temporary_folder
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +33,24 @@ def server_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def authority() -> Iterator[Authority]:
+    """For certificates of fakes."""
+    folder = temporary_folder()
+    yield Authority(folder)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def learnspool(stack: Stack, tmp_path: Path) -> Program:
-    """The program, configured for spam@ and ham@ of the stack, with an empty ledger."""
+def program(tmp_path: Path) -> Program:
+    """The program, with an empty ledger and no configuration yet."""
     if not binary().exists():
         pytest.fail(f"{binary()} is not there: make first, or set LEARNSPOOL")
-    program = Program(tmp_path)
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def learnspool(stack: Stack, program: Program) -> Program:
+    """The program, configured for spam@ and ham@ of the stack."""
     program.configure(stack)
     return program

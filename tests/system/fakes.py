@@ -15,8 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, BinaryIO, NamedTuple
 
+from program import INBOXES, Program, Rig
 from servers import HOST, Certificate, crlf, quoted
 
 # What is sent: bytes, or pieces one after the other; a generator may wait in between, run for
@@ -330,12 +332,11 @@ class FakeController(Fake):
         return Request(method, path, headers, body)
 
 
-# ---- in the place of real servers ----
+# ---- both ----
 
-@dataclass
-class Rig:
-    """What Program.configure() wants of a Stack, some of it fakes or proxies."""
-
-    rspamd: Any
-    dovecot: Any
-    authority: Any
+def configure(program: Program, imap: Any, rspamd: Any, *, mailboxes: str = INBOXES[SPAM],
+              rspamd_lines: str = "", account: str = "timeout = 2s", top: str = "") -> None:
+    """One account on imap, spam@, over a connection without TLS."""
+    unused = SimpleNamespace(cert=__file__)
+    program.configure(Rig(rspamd, imap, unused), {SPAM: mailboxes}, rspamd=rspamd_lines,
+                      account=f"insecure = true {account}", top=top)

@@ -37,6 +37,15 @@ class Result:
         return [event for event in self.events if event.get("event") == name][-1]
 
 
+@dataclass
+class Rig:
+    """What configure() needs of a Stack, some of it fakes or proxies."""
+
+    rspamd: Any
+    dovecot: Any
+    authority: Any
+
+
 def secret_file(path: Path, text: str) -> Path:
     """A file that only its owner may read."""
     path.touch(mode=0o600)
@@ -53,7 +62,7 @@ class Program:
         self.ledger = folder / "ledger"
         self.ledger.mkdir(exist_ok=True)
 
-    def configure(self, stack: Stack, accounts: Mapping[str, str] = INBOXES, *,
+    def configure(self, stack: Stack | Rig, accounts: Mapping[str, str] = INBOXES, *,
                   starttls: bool = False, rspamd: str = "", account: str = "",
                   top: str = "") -> Path:
         """Write the configuration: accounts maps names to their mailbox lines; rspamd and

@@ -3,11 +3,13 @@ as they are, and Postfix that carries the copies to the collection accounts."""
 
 from __future__ import annotations
 
+import http.server
 import imaplib
 import re
 import shutil
 import smtplib
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ import corpus
 import postfix
 from postfix import Postfix, in_namespace
 from program import Program
-from servers import Authority, Dovecot, Stack, crlf
+from servers import HOST, Authority, Dovecot, Rspamd, Stack, crlf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted((ROOT / "sieve").glob("*.sieve"))
@@ -456,24 +458,80 @@ def test_users_can_read_neither_token_nor_its_extension(site: Site) -> None:
 
 # With the program: from the user's move to what rspamd learned.
 
-def test_from_a_move_to_a_learned_message(site: Site, tmp_path: Path) -> None:
-    program = Program(tmp_path)
-    program.configure(site, top="retention { learned = 0s }\n")
-    spam, ham = corpus.spam()[:30], corpus.ham()[:30]
-    site.dovecot.append_many(USER, "INBOX", [crlf(raw) for raw in spam])
+class Recorder:
+    """Rspamd's controller, with a note of every message that it was given to learn."""
+
+    def __init__(self, rspamd: Rspamd) -> None:
+        self.learned: list[tuple[str, bytes]] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(handler) -> None:  # noqa: N805
+                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+                if handler.path.startswith("/learn"):
+                    self.learned.append((handler.path.removeprefix("/learn"), body))
+                status, reason, answer = rspamd.request(handler.command, handler.path, body)
+                handler.send_response(status, reason)
+                handler.send_header("Content-Length", str(len(answer)))
+                handler.end_headers()
+                handler.wfile.write(answer)
+
+            do_POST = do_GET
+
+            def log_message(handler, *args: object) -> None:  # noqa: N805
+                pass
+
+        self._server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
+        self.url = f"http://{HOST}:{self._server.server_port}"
+
+    def __enter__(self) -> Recorder:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_from_a_move_to_a_learned_and_expired_message(site: Site, tmp_path: Path) -> None:
+    spam, ham = ([well_formed(raw) for raw in mails[:30]]
+                 for mails in (corpus.spam(), corpus.ham()))
     link = site.user()
-    ok(link.select("INBOX"))
-    ok(link.uid("MOVE", "1:*", "Junk"))
-    site.dovecot.append_many(USER, "INBOX", [crlf(raw) for raw in ham])
-    place(site, "Junk/2026")
-    ok(link.select("Junk/2026"))
-    ok(link.uid("MOVE", "1:*", "Archive"))
+    for mails, source, target in ((spam, "INBOX", "Junk"), (ham, "Junk/2026", "Archive")):
+        site.dovecot.append_many(USER, "INBOX", mails)
+        if source != "INBOX":
+            place(site, source)
+        ok(link.select(source))
+        ok(link.uid("MOVE", "1:*", target))
     site.postfix.drain()
-    done = program("learn")
-    assert done.rc == 0, done.err
-    assert site.rspamd.learns() == (30, 30)
-    for account, mark in ((SPAM, "$LearnedSpam"), (HAM, "$LearnedHam")):
-        assert all(mark in flags for flags in site.dovecot.flags(account).values())
-    assert program("expire").rc == 0
+
+    program = Program(tmp_path)
+    with Recorder(site.rspamd) as recorder:
+        configure(program, site, recorder, learned="1h")
+        assert program("run").rc == 0
+        assert site.rspamd.learns() == (30, 30)
+        assert sorted(recorder.learned) == sorted([("spam", raw) for raw in spam]
+                                                  + [("ham", raw) for raw in ham])
+        for account, mark in ((SPAM, "$LearnedSpam"), (HAM, "$LearnedHam")):
+            flags = site.dovecot.flags(account)
+            assert len(flags) == 30 and all(mark in names for names in flags.values())
+
+        configure(program, site, recorder, learned="0s")
+        assert program("run").rc == 0
+        assert site.rspamd.learns() == (30, 30)
     assert site.reports() == ([], [])
-    assert len(folder(link, "Junk")) == len(folder(link, "Archive")) == 30
+    assert [stored.raw for stored in folder(link, "Junk").values()] == spam
+    assert [stored.raw for stored in folder(link, "Archive").values()] == ham
+
+
+def well_formed(raw: bytes) -> bytes:
+    """With addresses that sendmail(1) has nothing to mend in, and no Return-Path."""
+    head, empty, body = crlf(raw).partition(b"\r\n\r\n")
+    head = re.sub(rb"^Return-Path:.*\r\n", b"", ADDRESSES.sub(b"", head + b"\r\n"),
+                  flags=re.MULTILINE)
+    return b"From: a@evil.example\r\nTo: alice@example.org\r\n" + head + empty[2:] + body
+
+
+def configure(program: Program, site: Site, recorder: Recorder, learned: str) -> None:
+    """With rspamd reached through the recorder."""
+    path = program.configure(site, top=f"retention {{ learned = {learned} }}\n")
+    path.write_text(path.read_text().replace(site.rspamd.url, recorder.url))

@@ -1,0 +1,132 @@
+/* check: configuration, ledger, rspamd, logins and mailboxes; each with its cure. Changes nothing. */
+#include "cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "imap.h"
+#include "ledger.h"
+#include "mime.h"
+#include "rspamd.h"
+#include "source.h"
+
+struct check {
+	const struct cmd_options *options;
+	const struct conf *conf;
+	int status; /* of the first thing that is wrong */
+};
+
+static void say_good(const struct check *k, const char *what)
+{
+	if (!k->options->quiet)
+		printf("ok    %s\n", what);
+}
+
+static void say_bad(struct check *k, const struct err *e)
+{
+	int status = cmd_exit_status(e);
+
+	printf("WRONG %s\n", e->text);
+	if (k->status == EXIT_DONE)
+		k->status = status;
+}
+
+static void say_warning(const struct check *k, const char *fmt, const char *a, const char *b)
+{
+	if (k->options->quiet)
+		return;
+	printf("note  ");
+	printf(fmt, a, b);
+	putchar('\n');
+}
+
+static void check_ledger(struct check *k)
+{
+	struct err e;
+	struct ledger *l = ledger_open(k->conf->ledger, LEDGER_READ, "check", &e);
+
+	if (l)
+		say_good(k, "ledger");
+	else
+		say_bad(k, &e);
+	ledger_close(l);
+}
+
+static void check_rspamd(struct check *k)
+{
+	struct rspamd_stat stat;
+	struct err e;
+	struct rspamd *r = rspamd_open(&k->conf->rspamd, &e);
+
+	if (r == NULL || rspamd_stat(r, &stat, &e) == -1) {
+		say_bad(k, &e);
+	} else if (!stat.bayes) {
+		err_set(&e, ERR_FATAL, ERR_UNREACHABLE,
+			"rspamd %s: no working Bayes classifier; set servers in its redis.conf or "
+			"classifier-bayes.conf and see that Redis runs",
+			k->conf->rspamd.url);
+		say_bad(k, &e);
+	} else {
+		say_good(k, "rspamd answers and has a Bayes classifier");
+	}
+	rspamd_close(r);
+}
+
+static void check_mailbox(struct check *k, struct imap *imap, const struct conf_account *a,
+			  const struct conf_mailbox *m)
+{
+	struct source *s = source_imap(imap, a, m);
+	char what[2 * ERR_TEXT_MAX];
+	struct err e;
+
+	if (s == NULL || s->ops->open(s, true, &e) == -1) {
+		if (s == NULL)
+			err_set(&e, ERR_FATAL, ERR_LOCAL, "out of memory");
+		say_bad(k, &e);
+	} else {
+		snprintf(what, sizeof what, "account %s: mailbox %s: %u messages", a->name, m->name,
+			 s->exists);
+		say_good(k, what);
+	}
+	if (s)
+		s->ops->close(s);
+}
+
+static void check_account(struct check *k, const struct conf_account *a)
+{
+	struct err e;
+	struct imap *imap = imap_open(a, &e);
+	bool expires = false;
+
+	if (imap == NULL) {
+		say_bad(k, &e);
+		return;
+	}
+	for (size_t i = 0; i < a->n_mailboxes; i++) {
+		check_mailbox(k, imap, a, &a->mailboxes[i]);
+		expires |= a->mailboxes[i].expire && conf_retention_active(&k->conf->retention);
+	}
+	if (expires && !imap_has(imap, IMAP_CAP_UIDPLUS) && !k->conf->retention.without_uidplus)
+		say_warning(k, "account %s: %s has no UIDPLUS; retention will do nothing there",
+			    a->name, a->url);
+	imap_close(imap);
+}
+
+int cmd_check(const struct cmd_options *o)
+{
+	struct check k = {.options = o};
+	struct conf *conf = NULL;
+	struct err e;
+
+	if (cmd_load(o, &conf, &e) == -1)
+		return cmd_fail(o, &e);
+	k.conf = conf;
+	say_good(&k, "configuration");
+	check_ledger(&k);
+	check_rspamd(&k);
+	for (size_t i = 0; i < conf->n_accounts; i++)
+		if (cmd_wants_account(o, conf->accounts[i].name))
+			check_account(&k, &conf->accounts[i]);
+	conf_free(conf);
+	return k.status;
+}

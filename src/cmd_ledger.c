@@ -1,0 +1,270 @@
+/* ledger: list | messages | show DIGEST | backup FILE | verify. Reads beside a run that writes. */
+#include "cmd.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "clock.h"
+#include "ledger.h"
+#include "text.h"
+
+/* What a walk over the ledger carries along. */
+struct walk {
+	struct ledger *ledger;
+	bool json;
+	const char *prefix; /* of a digest in hexadecimal; NULL: all */
+	uint64_t shown, records, damaged, orphans;
+};
+
+/* One record: 0, or -1 to stop. */
+typedef int walk_fn(struct walk *w, struct store_value key, struct store_value v, struct err *e);
+
+static int walk_map(struct walk *w, enum store_map map, walk_fn *fn, struct err *e)
+{
+	const struct store_ops *ops = ledger_store(w->ledger)->ops;
+	struct store *s = ledger_store(w->ledger);
+	struct store_value key = {"", 0}, v;
+	int rc = ops->seek(s, map, &key, &v, e);
+
+	while (rc == 1) {
+		if (fn(w, key, v, e) == -1)
+			return -1;
+		rc = ops->next(s, map, &key, &v, e);
+	}
+	return rc;
+}
+
+static bool wanted(const struct walk *w, const char *hex)
+{
+	return w->prefix == NULL || strncmp(hex, w->prefix, strlen(w->prefix)) == 0;
+}
+
+static void put_line(json_t *line)
+{
+	if (line)
+		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(line);
+}
+
+static int list_digest(struct walk *w, struct store_value key, struct store_value v,
+		       struct err *e)
+{
+	char hex[DIGEST_HEX], first[21], last[21], verdict[21];
+	struct record_digest r;
+	struct digest d;
+
+	(void)e;
+	if (key.len != DIGEST_SIZE || !record_digest_decode(v.data, v.len, &r)) {
+		w->damaged++;
+		return 0;
+	}
+	memcpy(d.bytes, key.data, DIGEST_SIZE);
+	digest_hex(&d, hex);
+	if (!wanted(w, hex))
+		return 0;
+	w->shown++;
+	clock_iso(r.first_seen, first);
+	clock_iso(r.last_seen, last);
+	clock_iso(r.verdict_at, verdict);
+	if (w->json)
+		put_line(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s}", "event",
+				   "digest", "digest", hex, "class", class_name(r.class), "outcome",
+				   outcome_name(r.outcome), "copies", (int)r.copies, "flips",
+				   (int)r.flips, "first_seen", first, "last_seen", last, "verdict_at",
+				   verdict, "answer", r.answer));
+	else
+		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s%s%s\n", hex,
+		       class_name(r.class), outcome_name(r.outcome), r.copies, r.flips, first, last,
+		       r.answer[0] ? " answer=" : "", r.answer);
+	return 0;
+}
+
+/* The account and mailbox that have this number, as "account mailbox". */
+static void mailbox_name(struct walk *w, uint32_t number, char *account, char *mailbox,
+			 size_t size)
+{
+	struct store *s = ledger_store(w->ledger);
+	struct store_value key = {"", 0}, v;
+	struct record_mailbox box;
+	struct err e;
+	int rc = s->ops->seek(s, STORE_MAILBOX, &key, &v, &e);
+
+	snprintf(account, size, "?");
+	snprintf(mailbox, size, "?");
+	for (; rc == 1; rc = s->ops->next(s, STORE_MAILBOX, &key, &v, &e)) {
+		const char *name = key.data, *nul = memchr(name, '\0', key.len);
+
+		if (nul == NULL || !record_mailbox_decode(v.data, v.len, &box) ||
+		    box.number != number)
+			continue;
+		text_visible(account, size, name, (size_t)(nul - name));
+		text_visible(mailbox, size, nul + 1, key.len - (size_t)(nul - name) - 1);
+		return;
+	}
+}
+
+static int list_message(struct walk *w, struct store_value key, struct store_value v,
+			struct err *e)
+{
+	char hex[DIGEST_HEX], when[21], account[RECORD_MAILBOX_KEY_MAX];
+	char mailbox[RECORD_MAILBOX_KEY_MAX];
+	uint32_t number, validity, uid;
+	struct record_uid r;
+
+	(void)e;
+	if (!record_uid_key_decode(key.data, key.len, &number, &validity, &uid) ||
+	    !record_uid_decode(v.data, v.len, &r)) {
+		w->damaged++;
+		return 0;
+	}
+	digest_hex(&r.digest, hex);
+	if (!wanted(w, hex))
+		return 0;
+	w->shown++;
+	clock_iso(r.settled_at, when);
+	mailbox_name(w, number, account, mailbox, sizeof account);
+	if (w->json)
+		put_line(json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s}", "event",
+				   "message", "account", account, "mailbox", mailbox, "uidvalidity",
+				   (json_int_t)validity, "uid", (json_int_t)uid, "class",
+				   class_name(r.class), "state", record_state_name(r.state),
+				   "outcome", outcome_name(r.outcome), "tries", (int)r.tries, "since",
+				   when, "digest", hex));
+	else
+		printf("%s %s uid=%" PRIu32 " %s %s %s since=%s digest=%.12s\n", account, mailbox,
+		       uid, class_name(r.class), record_state_name(r.state),
+		       outcome_name(r.outcome), when, hex);
+	return 0;
+}
+
+/* ---- verify ---- */
+
+static int verify_message(struct walk *w, struct store_value key, struct store_value v,
+			  struct err *e)
+{
+	uint32_t number, validity, uid;
+	struct record_digest d;
+	struct record_uid r;
+	int rc;
+
+	w->records++;
+	if (!record_uid_key_decode(key.data, key.len, &number, &validity, &uid) ||
+	    !record_uid_decode(v.data, v.len, &r)) {
+		w->damaged++;
+		return 0;
+	}
+	/* A content may be forgotten before its last message is, but not the other way round. */
+	if (r.outcome != OUTCOME_LEARNED)
+		return 0;
+	rc = ledger_digest(w->ledger, &r.digest, &d, e);
+	if (rc == 0)
+		w->orphans++;
+	return rc == -1 ? -1 : 0;
+}
+
+static int verify_digest(struct walk *w, struct store_value key, struct store_value v,
+			 struct err *e)
+{
+	struct record_digest r;
+
+	(void)e;
+	w->records++;
+	if (key.len != DIGEST_SIZE || !record_digest_decode(v.data, v.len, &r))
+		w->damaged++;
+	return 0;
+}
+
+static int verify_mailbox(struct walk *w, struct store_value key, struct store_value v,
+			  struct err *e)
+{
+	struct record_mailbox r;
+
+	(void)e;
+	w->records++;
+	if (memchr(key.data, '\0', key.len) == NULL || !record_mailbox_decode(v.data, v.len, &r))
+		w->damaged++;
+	return 0;
+}
+
+static int verify(struct walk *w, struct err *e)
+{
+	if (walk_map(w, STORE_MAILBOX, verify_mailbox, e) == -1 ||
+	    walk_map(w, STORE_DIGEST, verify_digest, e) == -1 ||
+	    walk_map(w, STORE_UID, verify_message, e) == -1)
+		return -1;
+	if (w->damaged > 0)
+		return err_set(e, ERR_FATAL, ERR_LOCAL,
+			       "ledger: %" PRIu64 " of %" PRIu64
+			       " records cannot be read; put a backup in its place, or move the "
+			       "ledger away: marks on the server still say what was learned",
+			       w->damaged, w->records);
+	if (w->json)
+		put_line(json_pack("{s:s, s:I, s:I, s:I}", "event", "verify", "records",
+				   (json_int_t)w->records, "damaged", (json_int_t)w->damaged,
+				   "forgotten", (json_int_t)w->orphans));
+	else
+		printf("%" PRIu64 " records, all readable; %" PRIu64
+		       " learned messages whose content was forgotten\n",
+		       w->records, w->orphans);
+	return 0;
+}
+
+/* ---- the command ---- */
+
+static int show(struct walk *w, const char *prefix, struct err *e)
+{
+	if (strlen(prefix) < 8 || strspn(prefix, "0123456789abcdef") != strlen(prefix))
+		return err_set(e, ERR_FATAL, ERR_USAGE,
+			       "ledger show: \"%s\" is no digest; give 8 of its digits or more, in "
+			       "lower case",
+			       prefix);
+	w->prefix = prefix;
+	if (walk_map(w, STORE_DIGEST, list_digest, e) == -1 ||
+	    walk_map(w, STORE_UID, list_message, e) == -1)
+		return -1;
+	if (w->shown == 0)
+		return err_set(e, ERR_FATAL, ERR_DATA, "ledger show: nothing has the digest %s",
+			       prefix);
+	return 0;
+}
+
+static int do_action(struct walk *w, const char *action, const char *arg, struct err *e)
+{
+	if (strcmp(action, "list") == 0 && arg == NULL)
+		return walk_map(w, STORE_DIGEST, list_digest, e);
+	if (strcmp(action, "messages") == 0 && arg == NULL)
+		return walk_map(w, STORE_UID, list_message, e);
+	if (strcmp(action, "verify") == 0 && arg == NULL)
+		return verify(w, e);
+	if (strcmp(action, "show") == 0 && arg)
+		return show(w, arg, e);
+	if (strcmp(action, "backup") == 0 && arg)
+		return ledger_store(w->ledger)->ops->backup(ledger_store(w->ledger), arg, e);
+	return err_set(e, ERR_FATAL, ERR_USAGE,
+		       "ledger: say list, messages, show DIGEST, backup FILE or verify");
+}
+
+int cmd_ledger(const struct cmd_options *o)
+{
+	struct walk w = {.json = o->json};
+	struct conf *conf = NULL;
+	struct err e;
+	int status = EXIT_DONE;
+
+	if (o->n_args < 1 || o->n_args > 2) {
+		err_set(&e, ERR_FATAL, ERR_USAGE,
+			"ledger: say list, messages, show DIGEST, backup FILE or verify");
+		return cmd_fail(o, &e);
+	}
+	if (cmd_load(o, &conf, &e) == -1 ||
+	    (w.ledger = ledger_open(conf->ledger, LEDGER_READ, "ledger", &e)) == NULL ||
+	    do_action(&w, o->args[0], o->n_args > 1 ? o->args[1] : NULL, &e) == -1)
+		status = cmd_fail(o, &e);
+	ledger_close(w.ledger);
+	conf_free(conf);
+	return status;
+}
