@@ -3,8 +3,11 @@
 # Runs    at delivery, as the one active script of each collection account. Dovecot: by the
 #         account's own `sieve` setting (docs/dovecot.md). Stalwart: as the account's active
 #         script, uploaded by ManageSieve or JMAP (docs/stalwart.md).
-# Needs   nothing but RFC 5228.
-# Does    no filing, no vacation, no reject: each report stays where learnspool looks for it, and
-#         nobody gets mail from these accounts.
+# Needs   fileinto.
+# Does    no sorting, no vacation, no reject: each report stays where learnspool looks for it,
+#         and nobody gets mail from these accounts. `keep` would not do: on Stalwart that is
+#         Junk for what its own filter takes for spam, which reports of spam are.
 
-keep;
+require "fileinto";
+
+fileinto "INBOX";

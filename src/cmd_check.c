@@ -31,13 +31,11 @@ static void say_bad(struct check *k, const struct err *e)
 		k->status = status;
 }
 
-static void say_warning(const struct check *k, const char *fmt, const char *a, const char *b)
+/* Not wrong, but to be known. */
+static void say_note(const struct check *k, const char *what)
 {
-	if (k->options->quiet)
-		return;
-	printf("note  ");
-	printf(fmt, a, b);
-	putchar('\n');
+	if (!k->options->quiet)
+		printf("note  %s\n", what);
 }
 
 static void check_ledger(struct check *k)
@@ -107,8 +105,7 @@ static void check_account(struct check *k, const struct conf_account *a)
 		expires |= a->mailboxes[i].expire && conf_retention_active(&k->conf->retention);
 	}
 	if (expires && !imap_has(imap, IMAP_CAP_UIDPLUS) && !k->conf->retention.without_uidplus)
-		say_warning(k, "account %s: %s has no UIDPLUS; retention will do nothing there",
-			    a->name, a->url);
+		say_note(k, "the server of this account has no UIDPLUS; retention will do nothing");
 	imap_close(imap);
 }
 

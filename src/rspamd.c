@@ -229,12 +229,14 @@ static int read_stat(struct rspamd *r, const struct buf *body, struct rspamd_sta
 	bool ok = json_is_array(list);
 	size_t i;
 
-	*out = (struct rspamd_stat){.bayes = json_array_size(list) > 0};
+	*out = (struct rspamd_stat){.bayes = false};
 	json_array_foreach(list, i, item)
 	{
 		const char *type = json_string_value(json_object_get(item, "type"));
 		json_int_t n = json_integer_value(json_object_get(item, "revision"));
 
+		/* Where its Redis was lost rspamd 3.4 lists statfiles that are empty objects. */
+		out->bayes |= type != NULL;
 		if (type && n > 0)
 			*(strcmp(type, "spam") == 0 ? &out->spam : &out->ham) += (uint64_t)n;
 	}
@@ -390,6 +392,10 @@ static void read_answer(struct slot *s, CURLcode code, struct answer *a)
 		a->next = ANSWER_FAILED;
 		a->kind = ERR_PROTOCOL;
 		snprintf(a->text, sizeof a->text, "an answer longer than any of rspamd's");
+	} else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) {
+		/* rspamd 3.4: "HTTP/1.1 1 cannot get learned: error getting reply from redis" */
+		snprintf(a->text, sizeof a->text,
+			 "an answer that is no HTTP, as rspamd gives it when its Redis fails");
 	} else {
 		snprintf(a->text, sizeof a->text, "%s", curl_easy_strerror(code));
 	}
@@ -414,16 +420,11 @@ static void on_done(struct rspamd *r, struct slot *s, CURLcode code)
 	}
 }
 
-void rspamd_wait(struct rspamd *r, int fd, short events, int ms)
+/* Send what has waited long enough. Returns how long a wait of ms may last until the next. */
+static int send_due(struct rspamd *r, int ms)
 {
-	struct curl_waitfd extra = {.fd = fd, .events = 0};
 	int64_t now = clock_ms();
-	int running;
-	CURLMsg *m;
 
-	/* CURL_WAIT_POLLIN and POLLOUT are not the numbers of poll(2). */
-	extra.events = (short)((events & POLLIN ? CURL_WAIT_POLLIN : 0) |
-			       (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
 	for (size_t i = 0; i < r->n; i++) {
 		struct slot *s = &r->slot[i];
 
@@ -431,11 +432,16 @@ void rspamd_wait(struct rspamd *r, int fd, short events, int ms)
 			slot_send(r, s);
 		else if (s->state == SLOT_WAITING && s->not_before - now < ms)
 			ms = (int)(s->not_before - now);
-		if (s->state == SLOT_DONE)
-			ms = 0;
 	}
-	curl_multi_perform(r->multi, &running);
-	curl_multi_poll(r->multi, &extra, fd == -1 ? 0 : 1, ms, NULL);
+	return ms;
+}
+
+/* Move every transfer forward. Returns whether there is a result to take. */
+static bool perform(struct rspamd *r)
+{
+	int running;
+	CURLMsg *m;
+
 	curl_multi_perform(r->multi, &running);
 	while ((m = curl_multi_info_read(r->multi, &running)) != NULL) {
 		struct slot *s;
@@ -445,6 +451,24 @@ void rspamd_wait(struct rspamd *r, int fd, short events, int ms)
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s);
 		on_done(r, s, m->data.result);
 	}
+	for (size_t i = 0; i < r->n; i++)
+		if (r->slot[i].state == SLOT_DONE)
+			return true;
+	return false;
+}
+
+void rspamd_wait(struct rspamd *r, int fd, short events, int ms)
+{
+	struct curl_waitfd extra = {.fd = fd, .events = 0};
+
+	/* CURL_WAIT_POLLIN and POLLOUT are not the numbers of poll(2). */
+	extra.events = (short)((events & POLLIN ? CURL_WAIT_POLLIN : 0) |
+			       (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
+	ms = send_due(r, ms);
+	if (perform(r))
+		return; /* what is there to be taken is not waited for */
+	curl_multi_poll(r->multi, &extra, fd == -1 ? 0 : 1, ms, NULL);
+	perform(r);
 }
 
 bool rspamd_take(struct rspamd *r, struct rspamd_result *out)

@@ -10,9 +10,10 @@
 
 /*
  * Copy len bytes of src to dst (size bytes, always terminated) for a terminal or a log: what is
- * not printable UTF-8 becomes \xNN, backslash stays. Control characters, C1 controls, bidirectional
- * marks and overrides (U+202A..E, U+2066..9 ...) and line separators count as not printable. Cut at a character,
- * with "..." at the end where it did not fit (size >= 8). Returns the bytes written.
+ * not printable UTF-8 becomes \xNN, backslash stays. Control characters, C1 controls, marks and
+ * overrides of direction (U+202A..E, U+2066..9 ...) and line separators count as not printable.
+ * Cut at a character, with "..." at the end where it did not fit (size >= 8). Returns the bytes
+ * written.
  */
 size_t text_visible(char *dst, size_t size, const char *src, size_t len);
 

@@ -54,6 +54,8 @@ int uidset_add(struct uidset *s, uint32_t first, uint32_t last)
 {
 	size_t i, j;
 
+	if (first > last)
+		return uidset_add(s, last, first);
 	if (first == 0)
 		return -1;
 	/* Ranges that touch first-1 .. last+1 become one with the new one. */
@@ -88,22 +90,22 @@ static int uidset_add_item(struct uidset *s, const char *text, size_t len)
 	b = a;
 	if (colon && (!text_number(colon + 1, len - head - 1, UINT32_MAX, &b) || b == 0))
 		return -1;
-	return uidset_add(s, (uint32_t)(a < b ? a : b), (uint32_t)(a < b ? b : a));
+	return uidset_add(s, (uint32_t)a, (uint32_t)b);
 }
 
 int uidset_add_text(struct uidset *s, const char *text, size_t len)
 {
-	while (len > 0) {
-		const char *comma = memchr(text, ',', len);
-		size_t n = comma ? (size_t)(comma - text) : len;
+	const char *comma;
 
-		if (uidset_add_item(s, text, n) == -1 || (comma && n + 1 == len))
+	while ((comma = memchr(text, ',', len)) != NULL) {
+		size_t n = (size_t)(comma - text);
+
+		if (uidset_add_item(s, text, n) == -1)
 			return -1;
-		n += comma != NULL;
-		text += n;
-		len -= n;
+		text += n + 1;
+		len -= n + 1;
 	}
-	return 0;
+	return uidset_add_item(s, text, len);
 }
 
 int uidset_union(struct uidset *s, const struct uidset *other)

@@ -30,8 +30,8 @@ void uidset_free(struct uidset *s);
 void uidset_clear(struct uidset *s);
 
 /*
- * Add first..last in any order (1 or above). Quick where UIDs come ascending. Returns 0, or -1
- * without memory or past UIDSET_MAX_RANGES.
+ * Add first..last, either of which may be the larger (1 or above). Quick where UIDs come
+ * ascending. Returns 0, or -1 without memory or past UIDSET_MAX_RANGES.
  */
 int uidset_add(struct uidset *s, uint32_t first, uint32_t last);
 

@@ -87,6 +87,62 @@ static void test_add_model(void **state)
 	}
 }
 
+/* Two sets: one with the other, one without the other. */
+static void test_two_models(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 1000; round++) {
+		bool model[2][MODEL + 1] = {{false}}, both[MODEL + 1], rest[MODEL + 1];
+		struct uidset s[2] = {{0}}, out = {0};
+
+		seed = round;
+		for (int adds = 0; adds < 60; adds++) {
+			uint32_t which = pick(2), first = 1 + pick(MODEL),
+				 last = first + pick(12);
+
+			last = last > MODEL ? MODEL : last;
+			assert_int_equal(uidset_add(&s[which], first, last), 0);
+			for (uint32_t u = first; u <= last; u++)
+				model[which][u] = true;
+		}
+		for (int u = 0; u <= MODEL; u++) {
+			both[u] = model[0][u] || model[1][u];
+			rest[u] = model[0][u] && !model[1][u];
+		}
+		assert_int_equal(uidset_minus(&s[0], &s[1], &out), 0);
+		check_model(&out, rest);
+		check_model(&s[0], model[0]);
+		assert_int_equal(uidset_union(&s[0], &s[1]), 0);
+		check_model(&s[0], both);
+		check_model(&s[1], model[1]);
+		uidset_free(&s[0]);
+		uidset_free(&s[1]);
+		uidset_free(&out);
+	}
+}
+
+static void test_minus_edges(void **state)
+{
+	struct uidset all = {0}, some = {0}, out = {0};
+
+	(void)state;
+	assert_int_equal(uidset_add(&all, 1, UINT32_MAX), 0);
+	assert_int_equal(uidset_minus(&all, &all, &out), 0);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(uidset_add_text(&some, "1,5,4294967295", 14), 0);
+	assert_int_equal(uidset_minus(&all, &some, &out), 0);
+	check_text(&out, "2:4,6:4294967294");
+	uidset_clear(&out);
+	assert_int_equal(uidset_minus(&some, &all, &out), 0);
+	assert_int_equal(out.n, 0);
+	uidset_clear(&all);
+	assert_int_equal(uidset_minus(&some, &all, &out), 0);
+	check_text(&out, "1,5,4294967295");
+	uidset_free(&all);
+	uidset_free(&some);
+	uidset_free(&out);
+}
+
 /* Take a set apart: what was written is what is gone, the lowest first. */
 static void test_take_model(void **state)
 {
@@ -261,9 +317,10 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_add_model), cmocka_unit_test(test_take_model),
-	    cmocka_unit_test(test_take),      cmocka_unit_test(test_pop),
-	    cmocka_unit_test(test_edges),     cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_add_model),	cmocka_unit_test(test_two_models),
+	    cmocka_unit_test(test_minus_edges), cmocka_unit_test(test_take_model),
+	    cmocka_unit_test(test_take),	cmocka_unit_test(test_pop),
+	    cmocka_unit_test(test_edges),	cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_limit),
 	};
 
