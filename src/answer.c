@@ -23,7 +23,8 @@ static const struct rule rules[] = {
     {204, "all learn conditions denied", OUTCOME_SURE, ANSWER_DOUBT, ERR_OK, NULL},
     {204, "already in class", OUTCOME_SURE, ANSWER_DOUBT, ERR_OK, NULL},
     {204, NULL, OUTCOME_FAILED, ANSWER_FAILED, ERR_DATA, NULL},
-    {401, NULL, OUTCOME_FAILED, ANSWER_STOP, ERR_AUTH, "check the password in the rspamd block"},
+    {401, NULL, OUTCOME_FAILED, ANSWER_STOP, ERR_AUTH,
+     "check the password in the rspamd block"},
     {403, NULL, OUTCOME_FAILED, ANSWER_STOP, ERR_AUTH,
      "rspamd wants the controller's enable_password, not the read-only one"},
     {404, NULL, OUTCOME_FAILED, ANSWER_STOP, ERR_CONFIG,
@@ -48,13 +49,19 @@ static void read_body(const char *body, size_t len, struct answer *out, bool *su
 
 static void apply(const struct rule *r, struct answer *out)
 {
-	size_t n = strlen(out->text);
+	char words[sizeof out->text];
+	size_t n;
 
 	out->outcome = r->outcome;
 	out->next = r->next;
 	out->kind = r->kind;
-	if (r->cure && n + 3 < sizeof out->text)
-		snprintf(out->text + n, sizeof out->text - n, "; %s", r->cure);
+	if (r->cure == NULL)
+		return;
+	memcpy(words, out->text, sizeof words);
+	/* Long words leave room for the cure. */
+	n = sizeof words - strlen(r->cure) - strlen("; ");
+	n = text_visible(out->text, n, words, strlen(words));
+	snprintf(out->text + n, sizeof out->text - n, "; %s", r->cure);
 }
 
 void answer_read(int status, const char *reason, const char *body, size_t len,
@@ -62,10 +69,11 @@ void answer_read(int status, const char *reason, const char *body, size_t len,
 {
 	bool success = false;
 
-	*out = (struct answer){.outcome = OUTCOME_FAILED, .next = ANSWER_FAILED, .kind = ERR_DATA};
+	*out =
+	    (struct answer){.outcome = OUTCOME_FAILED, .next = ANSWER_FAILED, .kind = ERR_DATA};
 	if (status != 204 && status != 208 && len > 0)
 		read_body(body, len, out, &success);
-	else
+	else if (status != 200) /* whose reason is "OK", and no reason */
 		text_visible(out->text, sizeof out->text, reason, strlen(reason));
 	if (out->text[0] == '\0')
 		snprintf(out->text, sizeof out->text, "no reason given");

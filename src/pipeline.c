@@ -372,6 +372,20 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 	return stage(p, m, &info, e);
 }
 
+/*
+ * The server listed the message and then did not give it: somebody deleted it meanwhile, or the server
+ * is mistaken. The next run asks once more before it is forgotten.
+ */
+static int lose_sight(struct pipeline *p, const struct ledger_copy *c, struct err *e)
+{
+	struct record_uid r;
+	int rc = ledger_message(p->ledger, c->box, c->uid, &r, e);
+
+	if (rc == 0)
+		return ledger_put_back(p->ledger, c, clock_now(), e);
+	return rc == -1 ? -1 : ledger_message_del(p->ledger, c->box, c->uid, e);
+}
+
 static int take_message(struct pipeline *p, struct source_message *m, struct err *e)
 {
 	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL};
@@ -389,7 +403,7 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 	case SOURCE_UNSEEN:
 		return ledger_see(p->ledger, &c, clock_now(), e);
 	case SOURCE_GONE:
-		return ledger_message_del(p->ledger, &p->box, m->uid, e);
+		return lose_sight(p, &c, e);
 	}
 	return 0;
 }

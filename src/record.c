@@ -109,7 +109,7 @@ bool record_digest_decode(const void *data, size_t len, struct record_digest *r)
 	r->last_seen = (int64_t)take(&in, 8);
 	r->verdict_at = (int64_t)take(&in, 8);
 	n = (size_t)take(&in, 1);
-	if (n > RECORD_ANSWER_MAX || len != DIGEST_HEAD + n)
+	if (n > RECORD_ANSWER_MAX || len != DIGEST_HEAD + n || memchr(in.p, '\0', n))
 		return false;
 	memcpy(r->answer, in.p, n);
 	r->answer[n] = '\0';
@@ -158,8 +158,8 @@ bool record_run_decode(const void *data, size_t len, struct record_run *r)
 	if (len != RUN_SIZE || take(&in, 1) != RUN_VERSION)
 		return false;
 	r->epoch = (uint32_t)take(&in, 4);
-	r->complete = take(&in, 1) != 0;
-	return true;
+	r->complete = *in.p == 1;
+	return *in.p <= 1;
 }
 
 size_t record_u32_encode(uint32_t n, unsigned char *out)

@@ -94,8 +94,19 @@ static int imap_source_list(struct source *source, uint32_t first, uint32_t last
 	struct source_imap *s = (struct source_imap *)source;
 	char criteria[64];
 
+	uint32_t exists = imap_selected(s->imap)->exists;
+
 	snprintf(criteria, sizeof criteria, "UID %u:%u", first, last);
-	return imap_search(s->imap, criteria, found, e);
+	if (imap_search(s->imap, criteria, found, e) == -1)
+		return -1;
+	/* It may shrink or grow meanwhile; four billion messages it does not get. */
+	if (imap_selected(s->imap)->exists > exists)
+		exists = imap_selected(s->imap)->exists;
+	if (uidset_count(found) > exists)
+		return err_set(e, ERR_SERVER, ERR_PROTOCOL,
+			       "account %s: mailbox %s: the server found more messages than it has",
+			       s->account->name, s->conf->name);
+	return 0;
 }
 
 static int imap_source_want(struct source *source, struct uidset *todo,

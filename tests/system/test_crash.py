@@ -8,7 +8,6 @@ and rspamd. Each scenario runs once undisturbed; then, from the same beginning, 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import signal
 import subprocess
@@ -41,14 +40,16 @@ def again(raw: bytes) -> bytes:
 
 
 def pick(mails: list[bytes], n: int) -> list[bytes]:
-    """Mail that rspamd knows again whenever it is asked: of longer texts it takes words by chance
-    to guess the language, which changes their tokens."""
-    def words(raw: bytes) -> int:
-        return len(re.findall(rb"[\w']+", raw.partition(b"\n\n")[2]))
-
-    picked = [raw for raw in mails if 30 <= words(raw) <= 70][:n]
-    assert len(picked) == n
-    return picked
+    """The beginnings of real mail, short enough for rspamd to know them again whenever it is
+    asked: of longer texts it takes words by chance to guess the language."""
+    picked = []
+    for raw in mails:
+        head, _, body = raw.partition(b"\n\n")
+        words = body.split()
+        if b"multipart" not in head and b"base64" not in head and len(words) > 60:
+            picked.append(head + b"\n\n" + b" ".join(words[:60]) + b"\n")
+    assert len(picked) >= n
+    return picked[:n]
 
 
 def deliver(stack: Stack) -> None:
@@ -193,11 +194,11 @@ def test_kill_again_and_again(stack: Stack, learnspool: Program, fault_binary: P
     wanted = trial.end()
     trial.begin()
     for kills in range(200):
-        if trial.run(kill_at=7) == 0:
+        if trial.run(kill_at=15) == 0:
             break
     else:
         pytest.fail("it never came to its end")
-    assert kills > 5
+    assert kills > 3
     end = trial.end()
     assert (end.counters, end.mail, end.messages) == (wanted.counters, wanted.mail,
                                                       wanted.messages)

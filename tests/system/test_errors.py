@@ -4,7 +4,6 @@ the right exit status, and nothing changed."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,11 +169,11 @@ def test_answers_that_settle_a_message(program: Program, answer: bytes, outcome:
     (http(200, "OK", b'{"success":"true"}'), "success"),
     (http(200, "OK", b"<html><title>Welcome to nginx!</title>"), "nginx"),
     (http(200, "OK", b'{"error":"\x1b[2J\xe2\x80\xae"}'), "\\x1b[2J"),
-    (http(200, "OK"), "no reason given"),
-    (http(302, "Found", b"", b"Location: http://127.0.0.1/\r\n"), "no reason given"),
+    (http(200, "OK"), "OK"),
+    (http(302, "Found", b"", b"Location: http://127.0.0.1/\r\n"), "Found"),
     (http(400, "Bad", b'{"error":"Empty body is not permitted"}'), "Empty body"),
     (http(413, "Entity too large", b"<html>413</html>"), "413"),
-    (http(418, "teapot"), "no reason given"),
+    (http(418, "teapot"), "teapot"),
     (lambda: endless(b"HTTP/1.1 200 OK\r\n", b"X-Header: and so on\r\n"), "longer than any"),
     (lambda: endless(b"HTTP/1.1 200 OK\r\n\r\n", b"and so on"), "longer than any"),
 ])
@@ -190,7 +189,7 @@ def test_answers_that_do_not(program: Program, answer: bytes | Callable[[], Repl
 
 
 @pytest.mark.parametrize("answer, words", [
-    (http(429, "Too Many Requests"), "no reason given"),
+    (http(429, "Too Many Requests"), "Too Many Requests"),
     (http(500, "Internal", b'{"error":"broken"}'), "broken"),
     (http(503, "Service Unavailable", b"<html>busy"), "busy"),
     (then_cut, "nothing"),
@@ -262,7 +261,6 @@ def test_the_backend_is_lost_in_the_middle(program: Program) -> None:
 
     with FakeController(sure) as rspamd, FakeImap(MAILS) as imap:
         configure(program, imap, rspamd)
-        time.sleep(0)
         done = program("learn")
         refused(done, 69, "Bayes backend", "Redis")
         assert not any(imap.flags().values())
@@ -323,9 +321,9 @@ def test_a_wrong_mail_password(stack: Stack, learnspool: Program) -> None:
 
 
 @pytest.mark.parametrize("name, options, words", [
-    ("expired", {"days": -1}, "expired"),
-    ("other", {"hosts": ["mail.example.org"]}, "mail.example.org"),
-    ("good", {}, "issuer certificate"),
+    ("expired", {"days": -1}, "has expired"),
+    ("other", {"hosts": ["mail.example.org"]}, "target host name 'localhost'"),
+    ("good", {}, "unable to get local issuer certificate"),
 ])
 def test_certificates_are_verified(program: Program, authority: Authority, name: str,
                                    options: dict[str, object], words: str) -> None:
@@ -339,9 +337,7 @@ def test_certificates_are_verified(program: Program, authority: Authority, name:
             text = program.config.read_text().replace(f'ca-file = "{authority.cert}"', "")
             secret_file(program.config, text)
             imap.commands.clear()
-        done = program("learn")
-        refused(done, 69, "certificate of", "is not trusted", "ca-file")
-        assert words in done.err or "self-signed" in done.err
+        refused(program("learn"), 69, "certificate of", "is not trusted", words, "ca-file")
         assert imap.commands == []
 
 
@@ -382,31 +378,24 @@ def test_no_folder_has_the_special_use(stack: Stack, learnspool: Program) -> Non
 
 # ---- configuration ----
 
-def nothing_is_contacted(program: Program, rc: int, *words: str) -> None:
-    with FakeController() as rspamd, FakeImap(MAILS) as imap:
-        refused(program("learn"), rc, *words)
-        assert rspamd.connections == imap.connections == 0
-    assert list(program.ledger.iterdir()) == []
-
-
-@pytest.mark.parametrize("line, number, words", [
-    ("no-such-key = 1\n", 7, "no-such-key"),
-    ("max-size = lots\n", 7, "max-size"),
-    ("max-size = 1\n", 7, "max-size"),
-    ('spool "relative" { }\n', 7, "relative path"),
-    ("max-size = 1M\nmax-size = 2M\n", 8, "max-size"),
-    ("retention {\n  learned = 7 days\n}\n", 8, "learned"),
-    ("account \"x\" {\n", 8, ""),
+@pytest.mark.parametrize("line, at, words", [
+    ("no-such-key = 1\n", 1, "no-such-key"),
+    ("max-size = lots\n", 1, "max-size"),
+    ("max-size = 1\n", 1, "max-size"),
+    ('spool "relative" { }\n', 1, "relative path"),
+    ("max-size = 1M\nmax-size = 2M\n", 2, "max-size"),
+    ("retention {\n  learned = 7w\n}\n", 2, "learned"),
+    ("account \"x\" {\n", 1, "{"),
+    ("rspamd { connections = 0 }\n", 1, ""),
 ])
-def test_a_bad_configuration(program: Program, line: str, number: int, words: str) -> None:
+def test_a_bad_configuration(program: Program, line: str, at: int, words: str) -> None:
     """78 with file and line, before anything is contacted or written."""
     with FakeController() as rspamd, FakeImap(MAILS) as imap:
         configure(program, imap, rspamd)
         text = program.config.read_text() + line
-        assert text.splitlines().index(line.splitlines()[0]) + 1 >= 7
         secret_file(program.config, text)
-        done = program("learn")
-        refused(done, 78, f"{program.config}:", words)
+        number = text.count("\n") - line.count("\n") + at
+        refused(program("learn"), 78, f"{program.config}:{number}:", words)
         assert rspamd.connections == imap.connections == 0
     assert list(program.ledger.iterdir()) == []
 
@@ -423,8 +412,7 @@ def test_secrets_that_others_may_read(program: Program) -> None:
         refused(program("learn"), 78, str(secret), "No such file")
         assert rspamd.connections == imap.connections == 0
         secret_file(secret, "")
-        done = program("learn")
-        assert done.rc == 78 and str(secret) in done.err, done
+        refused(program("learn"), 78, SPAM, "the password is empty")
 
 
 def test_a_configuration_that_others_may_write(program: Program) -> None:

@@ -209,6 +209,7 @@ MOVES = (  # from, to, spam reports, ham reports
     ("Junk/2026", "INBOX", 0, 1),
     ("Junk", "Trash", 0, 0),
     ("Junk/2026", "Trash/old", 0, 0),
+    ("Junk", "Junk/2026", 1, 0),
     ("Junk", "Junkyard", 0, 1),
     ("INBOX", "Junkyard", 0, 0),
     ("INBOX", "Archive", 0, 0),
