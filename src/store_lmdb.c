@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /*
@@ -16,6 +18,10 @@
  */
 #define STORE_HEADROOM	((size_t)16 << 20)
 #define STORE_MAP_START ((size_t)64 << 20)
+
+enum {
+	LOCK_BYTES = 16 * 1024
+}; /* more than LMDB's table of readers takes */
 
 struct store_lmdb {
 	struct store store;
@@ -29,74 +35,100 @@ struct store_lmdb {
 
 static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest"};
 
+/* LMDB says EIO where a write came out short: that is how a disk runs full. */
+static bool is_full(const struct store_lmdb *s)
+{
+	struct statvfs v;
+
+	return statvfs(s->dir, &v) == 0 && v.f_bavail * v.f_frsize < LOCK_BYTES;
+}
+
 static int store_error(struct store_lmdb *s, int rc, const char *step, struct err *e)
 {
-	switch (rc) {
+	switch (rc == EIO && is_full(s) ? ENOSPC : rc) {
 	case ENOSPC:
 	case EDQUOT:
-		return err_set(e, ERR_FATAL, ERR_TEMPORARY,
-			       "ledger %s: the disk is full; nothing was changed, make room and run "
-			       "again",
-			       s->dir);
+		return err_set(
+		    e, ERR_FATAL, ERR_TEMPORARY,
+		    "ledger %s: the disk is full; nothing was changed, make room and run "
+		    "again",
+		    s->dir);
 	case EACCES:
 	case EPERM:
 	case EROFS:
-		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "ledger %s: %s while it was to %s; run as the user that owns it, "
-			       "or give it to this user",
-			       s->dir, strerror(rc), step);
+		return err_set(
+		    e, ERR_FATAL, ERR_CONFIG,
+		    "ledger %s: %s while it was to %s; run as the user that owns it, "
+		    "or give it to this user",
+		    s->dir, strerror(rc), step);
 	case MDB_CORRUPTED:
 	case MDB_INVALID:
 	case MDB_PAGE_NOTFOUND:
 	case MDB_VERSION_MISMATCH:
-		return err_set(e, ERR_FATAL, ERR_LOCAL,
-			       "ledger %s: damaged, or no ledger (%s); put a backup of data.mdb in "
-			       "its place, or move it away: marks on the server still say what was "
-			       "learned",
-			       s->dir, mdb_strerror(rc));
+	case MDB_NOTFOUND:
+	case ENOENT:
+		return err_set(
+		    e, ERR_FATAL, ERR_LOCAL,
+		    "ledger %s: damaged, or no ledger (%s); put a backup of data.mdb in "
+		    "its place, or move it away: marks on the server still say what was "
+		    "learned",
+		    s->dir, mdb_strerror(rc));
 	default:
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: cannot %s: %s", s->dir, step,
-			       mdb_strerror(rc));
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: cannot %s: %s", s->dir,
+			       step, mdb_strerror(rc));
 	}
 }
 
-/* Grow the map while no transaction is open, so that MDB_MAP_FULL cannot come in one. */
-static int make_room(struct store_lmdb *s)
+/* How large the map is, and how much of it the last commit uses. */
+static int map_size(struct store_lmdb *s, size_t *size, size_t *used)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
-	size_t used, size;
 	int rc = mdb_env_info(s->env, &info);
 
 	if (rc == 0)
 		rc = mdb_env_stat(s->env, &stat);
 	if (rc != 0)
 		return rc;
-	used = (info.me_last_pgno + 1) * stat.ms_psize;
-	for (size = info.me_mapsize; size < used + STORE_HEADROOM;)
-		size *= 2;
-	return size == info.me_mapsize ? 0 : mdb_env_set_mapsize(s->env, size);
+	*size = info.me_mapsize;
+	*used = (info.me_last_pgno + 1) * stat.ms_psize;
+	return *used / stat.ms_psize == info.me_last_pgno + 1 ? 0 : MDB_CORRUPTED;
 }
 
 /*
- * Begin, and cure what can be cured: MAP_RESIZED (another process grew the map) by taking its size,
- * READERS_FULL by clearing the slots of readers that died.
+ * Before a transaction that writes: grow the map, so that MDB_MAP_FULL cannot come in it, and
+ * forget readers that died, since pages that they could still read are not used again.
+ */
+static int make_room(struct store_lmdb *s)
+{
+	size_t was, used, size;
+	int dead, rc = mdb_reader_check(s->env, &dead);
+
+	if (rc == 0)
+		rc = map_size(s, &was, &used);
+	if (rc != 0)
+		return rc;
+	for (size = was; size < used + STORE_HEADROOM;)
+		size *= 2;
+	return size == was ? 0 : mdb_env_set_mapsize(s->env, size);
+}
+
+/*
+ * Begin, and cure what can be cured: MAP_RESIZED (another process grew the map) by taking its
+ * size, READERS_FULL by clearing the slots of readers that died.
  */
 static int begin_txn(struct store_lmdb *s, unsigned flags)
 {
-	int rc = 0, dead;
+	int rc = 0, cure = 0, dead;
 
-	for (int tries = 0; tries < 3; tries++) {
+	for (int tries = 0; tries < 3 && cure == 0; tries++) {
 		rc = mdb_txn_begin(s->env, NULL, flags, &s->txn);
 		if (rc == MDB_MAP_RESIZED)
-			rc = mdb_env_set_mapsize(s->env, 0);
+			cure = mdb_env_set_mapsize(s->env, 0);
 		else if (rc == MDB_READERS_FULL)
-			rc = mdb_reader_check(s->env, &dead);
+			cure = mdb_reader_check(s->env, &dead);
 		else
 			return rc;
-		if (rc != 0)
-			return rc;
-		rc = MDB_READERS_FULL;
 	}
 	return rc;
 }
@@ -209,8 +241,8 @@ static int cursor_get(struct store_lmdb *s, enum store_map m, MDB_cursor_op op,
 static int lmdb_seek(struct store *store, enum store_map m, struct store_value *key,
 		     struct store_value *value, struct err *e)
 {
-	return cursor_get((struct store_lmdb *)store, m, key->len ? MDB_SET_RANGE : MDB_FIRST, key,
-			  value, e);
+	return cursor_get((struct store_lmdb *)store, m, key->len ? MDB_SET_RANGE : MDB_FIRST,
+			  key, value, e);
 }
 
 static int lmdb_next(struct store *store, enum store_map m, struct store_value *key,
@@ -270,20 +302,89 @@ static int check_dir(const char *dir, bool write, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: not a directory", dir);
 	if (st.st_uid != geteuid())
-		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "ledger %s: belongs to user id %u and we are %u; run as that user, or "
-			       "chown it",
-			       dir, st.st_uid, geteuid());
+		return err_set(
+		    e, ERR_FATAL, ERR_CONFIG,
+		    "ledger %s: belongs to user id %u and we are %u; run as that user, or "
+		    "chown it",
+		    dir, st.st_uid, geteuid());
 	if (st.st_mode & S_IWOTH)
 		return err_set(e, ERR_FATAL, ERR_CONFIG,
 			       "ledger %s: everybody can write to it; chmod 0700", dir);
 	return 0;
 }
 
+/*
+ * LMDB maps lock.mdb and writes to it at once, which on a full disk would be a SIGBUS: take its
+ * blocks first. What else is wrong with the file LMDB says better.
+ */
+static int reserve_lock(const struct store_lmdb *s)
+{
+	char path[sizeof s->dir + 16];
+	int fd, rc = 0;
+
+	snprintf(path, sizeof path, "%s/lock.mdb", s->dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC | (s->write ? O_CREAT : 0), 0600);
+	if (fd == -1)
+		return 0;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) == -1 &&
+	    (errno == ENOSPC || errno == EDQUOT))
+		rc = errno;
+	close(fd); /* before LMDB locks it: closing any descriptor of it would unlock it */
+	return rc;
+}
+
+/*
+ * The data file is mapped as well: a page that it lost would be a SIGBUS; filled up with zeros
+ * it is MDB_CORRUPTED. A file in good health may be short, too: of pages at its end that its
+ * last commit took and gave back. Never shortens the file, since another run may write to it.
+ */
+static int fill_up(struct store_lmdb *s)
+{
+	char path[sizeof s->dir + 16];
+	struct stat st;
+	size_t size, used;
+	int fd, rc = map_size(s, &size, &used);
+
+	snprintf(path, sizeof path, "%s/data.mdb", s->dir);
+	if (rc != 0)
+		return rc;
+	if (stat(path, &st) == -1)
+		return errno;
+	if ((size_t)st.st_size >= used)
+		return 0;
+	if (used - (size_t)st.st_size > STORE_HEADROOM)
+		return MDB_CORRUPTED;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd == -1)
+		return errno;
+	rc = fallocate(fd, 0, (off_t)used - 1, 1) == -1 ? errno : 0;
+	close(fd);
+	return rc;
+}
+
+static int open_env(struct store_lmdb *s)
+{
+	unsigned flags = s->write ? 0 : MDB_RDONLY;
+	int rc = mdb_env_create(&s->env);
+
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(s->env, STORE_MAPS);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(s->env, STORE_MAP_START);
+	if (rc == 0)
+		rc = reserve_lock(s);
+	/*
+	 * No read-ahead: digests are random keys, and pages read ahead would count as our
+	 * memory. No thread-local reader: a backup reads beside the transaction of its caller.
+	 */
+	if (rc == 0)
+		rc = mdb_env_open(s->env, s->dir, flags | MDB_NORDAHEAD | MDB_NOTLS, 0600);
+	return rc == 0 ? fill_up(s) : rc;
+}
+
 struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
 {
 	struct store_lmdb *s;
-	unsigned flags = write ? 0 : MDB_RDONLY;
 	int rc;
 
 	if (check_dir(dir, write, e) == -1)
@@ -291,20 +392,14 @@ struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
 	s = calloc(1, sizeof *s);
 	if (s == NULL || strlen(dir) >= sizeof s->dir) {
 		free(s);
-		err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: out of memory, or too long a path", dir);
+		err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: out of memory, or too long a path",
+			dir);
 		return NULL;
 	}
 	s->store.ops = &lmdb_ops;
 	s->write = write;
 	memcpy(s->dir, dir, strlen(dir) + 1);
-	rc = mdb_env_create(&s->env);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(s->env, STORE_MAPS);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(s->env, STORE_MAP_START);
-	/* No read-ahead: digests are random keys, and pages read ahead would count as our memory. */
-	if (rc == 0)
-		rc = mdb_env_open(s->env, dir, flags | MDB_NORDAHEAD, 0600);
+	rc = open_env(s);
 	if (rc == 0 && lmdb_begin(&s->store, write, e) == 0) {
 		s->opened = lmdb_commit(&s->store, e) == 0;
 		if (s->opened)

@@ -170,6 +170,8 @@ static int mem_get(struct store *store, enum store_map map, struct store_value k
 static int mem_put(struct store *store, enum store_map map, struct store_value key,
 		   struct store_value value, struct err *e)
 {
+	if (key.len == 0 || key.len > STORE_KEY_MAX)
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "a key of %zu bytes", key.len);
 	return map_put(&((struct store_mem *)store)->map[map], key, value) == -1 ? no_memory(e) : 0;
 }
 

@@ -42,10 +42,14 @@ smtputf8_autodetect_classes = verify
 message_drop_headers =
 lmtp_line_length_limit = 0
 hopcount_limit = 200
+closed_recipients =
+    check_recipient_access inline:{{{{spam@example.org = REJECT}} {{ham@example.org = REJECT}}}}
 """
 
 MASTER_CF = """\
 {host}:{port} inet n - n - - smtpd -o cleanup_service_name=outside
+{host}:{closed_port} inet n - n - - smtpd
+    -o smtpd_recipient_restrictions=$closed_recipients
 outside unix n - n - 0 cleanup -o header_checks=regexp:/etc/postfix/outside_checks
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -91,7 +95,9 @@ class Postfix(Server):
     """Delivers mail for example.org to the LMTP port that it is given."""
 
     name = "postfix"
-    port = 0  # SMTP, the side of the internet
+    ports = ("port", "closed_port")
+    port = 0  # SMTP, for mail from outside; refuses the field of reports
+    closed_port = 0  # the same, but refuses the collection accounts instead
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -110,7 +116,8 @@ class Postfix(Server):
         for name in ("queue", "data"):
             (self.folder / name).mkdir(exist_ok=True)
         shutil.chown(self.folder / "data", "postfix", "postfix")
-        values = {"d": self.folder, "host": HOST, "port": self.port, "lmtp_port": self.lmtp_port}
+        values = {"d": self.folder, "host": HOST, "port": self.port,
+                  "closed_port": self.closed_port, "lmtp_port": self.lmtp_port}
         for name, text in (("main.cf", MAIN_CF), ("master.cf", MASTER_CF)):
             (self.etc / name).write_text(text.format(**values))
         (self.etc / "outside_checks").write_text(OUTSIDE_CHECKS)
@@ -138,7 +145,8 @@ class Postfix(Server):
         """Wait until everything submitted so far is delivered."""
         wait_until(lambda: self.queued() == 0, seconds, f"empty queue\n{self.log_tail()}")
 
-    def smtp(self, to: str, raw: bytes, mail_from: str = "stranger@evil.example") -> None:
+    def smtp(self, to: str, raw: bytes, mail_from: str = "stranger@evil.example", *,
+             port: int = 0) -> None:
         """One message from outside."""
-        with smtplib.SMTP(HOST, self.port, timeout=10) as link:
+        with smtplib.SMTP(HOST, port or self.port, timeout=10) as link:
             link.sendmail(mail_from, [to], crlf(raw))

@@ -310,7 +310,9 @@ class Rspamd(Server):
 
     def ready(self) -> bool:
         return (self.request("GET", "/ping")[0] == 200
-                and self.request("GET", "/ping", port=self.scan_port)[0] == 200)
+                and self.request("GET", "/ping", port=self.scan_port)[0] == 200
+                # For the first tenth of a second it does not know its own Redis.
+                and (self.redis is None or self.stat()["statfiles"] != []))
 
     def request(self, method: str, path: str, body: bytes = b"", *, port: int = 0,
                 password: str | None = None, **headers: str) -> tuple[int, str, bytes]:

@@ -58,12 +58,14 @@ def test_redis_dies_in_the_middle(stack: Stack, learnspool: Program,
             wait_until(lambda: rspamd.learns()[0] >= 10, 20, "some messages are learned")
             proxy.close()
             _, err = run.communicate(timeout=60)
-            assert run.returncode == 69 and b"Redis" in err or b"cannot be reached" in err, err
+            assert run.returncode == 69 and err.count(b"\n") == 1, err
+            assert b"see whether its Redis runs" in err or b"cannot be reached" in err, err
             marked = sum("$LearnedSpam" in f for f in stack.dovecot.flags(SPAM).values())
             # rspamd may have learned what it could not say any more.
             assert marked <= rspamd.learns()[0] <= marked + 2 and marked < 60
     learnspool.configure(stack)
-    assert learnspool("learn").rc == 0 and stack.rspamd.learns() == (60, 0)
+    assert learnspool("learn").rc == 0 and 60 <= stack.rspamd.learns()[0] <= 62
+    assert all(f == {"$LearnedSpam"} for f in stack.dovecot.flags(SPAM).values())
 
 
 def test_a_wrong_rspamd_password(stack: Stack, learnspool: Program, server_folder: Path) -> None:
@@ -169,7 +171,7 @@ def test_answers_that_settle_a_message(program: Program, answer: bytes, outcome:
     (http(200, "OK", b'{"success":"true"}'), "success"),
     (http(200, "OK", b"<html><title>Welcome to nginx!</title>"), "nginx"),
     (http(200, "OK", b'{"error":"\x1b[2J\xe2\x80\xae"}'), "\\x1b[2J"),
-    (http(200, "OK"), "OK"),
+    (http(200, "OK"), "no reason given"),
     (http(302, "Found", b"", b"Location: http://127.0.0.1/\r\n"), "Found"),
     (http(400, "Bad", b'{"error":"Empty body is not permitted"}'), "Empty body"),
     (http(413, "Entity too large", b"<html>413</html>"), "413"),
@@ -385,7 +387,7 @@ def test_no_folder_has_the_special_use(stack: Stack, learnspool: Program) -> Non
     ('spool "relative" { }\n', 1, "relative path"),
     ("max-size = 1M\nmax-size = 2M\n", 2, "max-size"),
     ("retention {\n  learned = 7w\n}\n", 2, "learned"),
-    ("account \"x\" {\n", 1, "{"),
+    ("account \"x\" {\n", 1, "not closed"),
     ("rspamd { connections = 0 }\n", 1, ""),
 ])
 def test_a_bad_configuration(program: Program, line: str, at: int, words: str) -> None:

@@ -440,6 +440,17 @@ def test_mail_from_outside_cannot_carry_the_field(site: Site) -> None:
     assert [report.endswith(mail(2)) for report in ham] == [True]
 
 
+def test_strangers_cannot_mail_the_collection_accounts(site: Site) -> None:
+    """Where reports come by sendmail(1), the two need no mail by SMTP at all."""
+    closed = site.postfix.closed_port
+    for to in (SPAM, HAM):
+        with pytest.raises(smtplib.SMTPRecipientsRefused, match="Access denied"):
+            site.postfix.smtp(to, mail(1), port=closed)
+    site.postfix.smtp(USER, mail(1), port=closed)
+    assert site.reports() == ([], [])
+    assert len(site.dovecot.messages(USER)) == 1
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_scripts_compile_without_a_word(site: Site, script: Path) -> None:
     done = site.dovecot.sievec(script)
