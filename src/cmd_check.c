@@ -50,6 +50,23 @@ static void check_ledger(struct check *k)
 	ledger_close(l);
 }
 
+/* Can somebody outside teach rspamd that spam is welcome? */
+static void check_proof(const struct check *k)
+{
+	const struct conf_reports *r = &k->conf->reports;
+	bool asked = r->token.kind != SECRET_NONE || r->senders || r->received;
+
+	for (size_t i = 0; i < k->conf->n_accounts && !asked; i++)
+		for (size_t j = 0; j < k->conf->accounts[i].n_mailboxes; j++)
+			if (k->conf->accounts[i].mailboxes[j].proof) {
+				say_note(k, "reports need no proof: whoever can send mail to a "
+					    "collection account trains rspamd, ham included; set a "
+					    "token in the reports block (learnspool.conf(5)), or "
+					    "trusted = true where nobody outside can deliver");
+				return;
+			}
+}
+
 static void check_rspamd(struct check *k)
 {
 	struct rspamd_stat stat;
@@ -119,6 +136,7 @@ int cmd_check(const struct cmd_options *o)
 		return cmd_fail(o, &e);
 	k.conf = conf;
 	say_good(&k, "configuration");
+	check_proof(&k);
 	check_ledger(&k);
 	check_rspamd(&k);
 	for (size_t i = 0; i < conf->n_accounts; i++)

@@ -50,6 +50,33 @@ static void put_line(json_t *line)
 	json_decref(line);
 }
 
+/* Who said what: "reporters=3 (2 spam, 1 ham)", and each keyed hash with the whole record. */
+static json_t *reporters_json(const struct record_digest *r)
+{
+	json_t *list = json_array();
+	char who[2 * RECORD_REPORTER_SIZE + 1], at[21];
+
+	for (size_t i = 0; i < r->n_reporters; i++) {
+		for (size_t j = 0; j < RECORD_REPORTER_SIZE; j++)
+			snprintf(who + 2 * j, 3, "%02x", r->reporter[i].who[j]);
+		clock_iso(r->reporter[i].at, at);
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "who", who, "class",
+						      class_name(r->reporter[i].class), "at", at));
+	}
+	return list;
+}
+
+static void print_reporters(const struct record_digest *r)
+{
+	int votes[CLASS_HAM + 1] = {0};
+
+	for (size_t i = 0; i < r->n_reporters; i++)
+		votes[r->reporter[i].class]++;
+	if (r->n_reporters > 0)
+		printf(" reporters=%zu (%d spam, %d ham)", r->n_reporters, votes[CLASS_SPAM],
+		       votes[CLASS_HAM]);
+}
+
 static int list_digest(struct walk *w, struct store_value key, struct store_value v,
 		       struct err *e)
 {
@@ -71,15 +98,17 @@ static int list_digest(struct walk *w, struct store_value key, struct store_valu
 	clock_iso(r.last_seen, last);
 	clock_iso(r.verdict_at, verdict);
 	if (w->json)
-		put_line(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s}", "event",
-				   "digest", "digest", hex, "class", class_name(r.class), "outcome",
+		put_line(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:o}",
+				   "event", "digest", "digest", hex, "class", class_name(r.class), "outcome",
 				   outcome_name(r.outcome), "copies", (int)r.copies, "flips",
 				   (int)r.flips, "first_seen", first, "last_seen", last, "verdict_at",
-				   verdict, "answer", r.answer));
-	else
-		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s%s%s\n", hex,
-		       class_name(r.class), outcome_name(r.outcome), r.copies, r.flips, first, last,
-		       r.answer[0] ? " answer=" : "", r.answer);
+				   verdict, "answer", r.answer, "reporters", reporters_json(&r)));
+	else {
+		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s", hex, class_name(r.class),
+		       outcome_name(r.outcome), r.copies, r.flips, first, last);
+		print_reporters(&r);
+		printf("%s%s\n", r.answer[0] ? " answer=" : "", r.answer);
+	}
 	return 0;
 }
 

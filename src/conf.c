@@ -15,6 +15,7 @@
 #include "conf_check.h"
 #include "conf_key.h"
 #include "conf_scan.h"
+#include "record.h"
 
 #define BAD(e, ...)  err_set(e, ERR_FATAL, ERR_CONFIG, __VA_ARGS__)
 #define NO_MEMORY(e) err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory")
@@ -33,12 +34,14 @@ enum {
 /* clang-format off */
 #define KEY(type, name, set, field)             {name, set, offsetof(type, field), 0, 0}
 #define RANGE(type, name, set, field, min, max) {name, set, offsetof(type, field), min, max}
-#define SECRET(type, name, kind) RANGE(type, name, conf_set_secret, password, kind, 0)
-#define SECRETS(type, prefix) \
-	SECRET(type, prefix "-file", SECRET_FILE), \
-	SECRET(type, prefix "-env", SECRET_ENV), \
-	SECRET(type, prefix "-command", SECRET_COMMAND), \
-	SECRET(type, prefix "-credential", SECRET_CREDENTIAL)
+#define SECRET(type, name, field, kind) RANGE(type, name, conf_set_secret, field, kind, 0)
+#define SECRETS_OF(type, prefix, field) \
+	SECRET(type, prefix "-file", field, SECRET_FILE), \
+	SECRET(type, prefix "-env", field, SECRET_ENV), \
+	SECRET(type, prefix "-command", field, SECRET_COMMAND), \
+	SECRET(type, prefix "-credential", field, SECRET_CREDENTIAL)
+#define SECRETS(type, prefix) SECRETS_OF(type, prefix, password)
+#define TOKENS(type, field) SECRETS_OF(type, "token", field)
 #define END                                     {NULL, NULL, 0, 0, 0}
 /* clang-format on */
 
@@ -73,6 +76,7 @@ static const struct conf_key account_keys[] = {
     SECRETS(struct conf_account, "token"),
     RANGE(struct conf_account, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
     KEY(struct conf_account, "keep", conf_set_keep, keep),
+    KEY(struct conf_account, "trusted", conf_set_keep, trusted),
     END,
 };
 
@@ -80,6 +84,18 @@ static const struct conf_key mailbox_keys[] = {
     KEY(struct conf_mailbox, "class", conf_set_class, class),
     KEY(struct conf_mailbox, "seen-only", conf_set_flag, seen_only),
     KEY(struct conf_mailbox, "keep", conf_set_keep, keep),
+    KEY(struct conf_mailbox, "trusted", conf_set_keep, trusted),
+    RANGE(struct conf_mailbox, "hold", conf_set_age, hold, 0, AGE_MAX),
+    END,
+};
+
+static const struct conf_key reports_keys[] = {
+    TOKENS(struct conf_reports, token),
+    KEY(struct conf_reports, "senders", conf_set_string, senders),
+    KEY(struct conf_reports, "received", conf_set_string, received),
+    RANGE(struct conf_reports, "quorum", conf_set_int, quorum, 1, RECORD_REPORTERS_MAX),
+    RANGE(struct conf_reports, "quorum-within", conf_set_age, quorum_within, SECOND, AGE_MAX),
+    RANGE(struct conf_reports, "hold", conf_set_age, hold, 0, AGE_MAX),
     END,
 };
 
@@ -112,6 +128,8 @@ struct conf *conf_default(void)
 	c->rspamd.url = strdup("http://localhost:11334");
 	c->ledger = strdup("/var/lib/learnspool");
 	c->max_size = 10 << 20;
+	c->reports.quorum = 1;
+	c->reports.quorum_within = 30 * DAY;
 	c->retention = (struct conf_retention){
 	    .learned = CONF_NEVER,
 	    .known = CONF_NEVER,
@@ -156,6 +174,9 @@ void conf_free(struct conf *c)
 	free(c->rspamd.ca_file);
 	free(c->rspamd.classifier);
 	free(c->rspamd.deliver_to);
+	free(c->reports.token.where);
+	free(c->reports.senders);
+	free(c->reports.received);
 	free(c->retention.move_to);
 	free(c->ledger);
 	free(c);
@@ -266,17 +287,20 @@ static cfg_t *new_root(void)
 {
 	const cfg_flag_t titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t mailbox[MAX_KEYS], account[MAX_KEYS], rspamd[MAX_KEYS], retention[MAX_KEYS];
+	cfg_opt_t reports[MAX_KEYS];
 	cfg_opt_t spool[MAX_KEYS], file[MAX_KEYS], *end;
 
 	add_keys(mailbox, mailbox_keys);
 	add_block(add_keys(account, account_keys), "mailbox", mailbox, titled);
 	add_keys(rspamd, rspamd_keys);
 	add_keys(retention, retention_keys);
+	add_keys(reports, reports_keys);
 	add_keys(spool, spool_keys);
 	end = add_keys(file, file_keys);
 	end = add_block(end, "rspamd", rspamd, CFGF_NONE);
 	end = add_block(end, "account", account, titled);
 	end = add_block(end, "spool", spool, titled);
+	end = add_block(end, "reports", reports, CFGF_NONE);
 	add_block(end, "retention", retention, CFGF_NONE);
 	return cfg_init(file, CFGF_NONE);
 }
@@ -356,11 +380,17 @@ static int take_mailboxes(struct load *l, cfg_t *block, struct conf_account *a)
 		if (m->name == NULL)
 			return NO_MEMORY(l->e);
 		m->special_use = m->name[0] == '\\';
+		m->hold = l->conf->reports.hold;
 		if (take_keys(l, sub, mailbox_keys, m) == -1)
 			return -1;
 		if (m->keep == CONF_KEEP_UNSAID)
 			m->keep = a->keep;
 		m->expire = m->keep != CONF_KEEP_YES;
+		if (m->trusted == CONF_KEEP_UNSAID)
+			m->trusted = a->trusted;
+		/* A user's own mailbox is no collection: what lies there needs no proof. */
+		m->proof = m->trusted == CONF_KEEP_NO ||
+			   (m->trusted == CONF_KEEP_UNSAID && m->keep != CONF_KEEP_YES);
 	}
 	return 0;
 }
@@ -470,8 +500,11 @@ static int take_all(struct load *l)
 	struct conf *c = l->conf;
 
 	if (take_keys(l, l->root, file_keys, c) == -1 ||
-	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 || take_retention(l) == -1)
+	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 ||
+	    take_block(l, "reports", reports_keys, &c->reports) == -1 || take_retention(l) == -1)
 		return -1;
+	c->rspamd.deliver_to_reporter =
+	    c->rspamd.deliver_to && strcmp(c->rspamd.deliver_to, "reporter") == 0;
 	if (secret_from_env(&c->rspamd.password, "RSPAMD_PASSWORD") == -1)
 		return NO_MEMORY(l->e);
 	return take_accounts(l) == -1 ? -1 : take_spools(l);
@@ -493,6 +526,8 @@ static cfg_t *fault_block(cfg_t *root, const struct conf_fault *f)
 				   (unsigned)f->mailbox);
 	case CONF_BLOCK_SPOOL:
 		return cfg_getnsec(root, "spool", index);
+	case CONF_BLOCK_REPORTS:
+		return cfg_size(root, "reports") > 0 ? cfg_getsec(root, "reports") : root;
 	case CONF_BLOCK_RETENTION:
 		return cfg_getsec(root, "retention");
 	case CONF_BLOCK_FILE:

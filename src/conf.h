@@ -44,6 +44,9 @@ struct conf_mailbox {
 	bool seen_only;	     /* learn only what its user has read (\Seen) */
 	enum conf_keep keep; /* as written here or for the whole account */
 	bool expire;	     /* retention applies: a collection mailbox, not a user's own */
+	enum conf_keep trusted; /* as written here or for the whole account */
+	bool proof;	     /* mail here must prove that it is a report (struct conf_reports) */
+	int64_t hold;	     /* seconds; struct conf_reports' unless said here */
 };
 
 enum conf_auth {
@@ -61,7 +64,7 @@ struct conf_account {
 	enum conf_auth auth;
 	struct secret_source password; /* the access token with the OAuth mechanisms */
 	int timeout;		       /* seconds that a server may be silent */
-	enum conf_keep keep;	       /* for every mailbox that does not say it itself */
+	enum conf_keep keep, trusted;  /* for every mailbox that does not say it itself */
 	struct conf_mailbox *mailboxes;
 	size_t n_mailboxes; /* at least 1 */
 };
@@ -81,6 +84,17 @@ struct conf_rspamd {
 	bool bulk;	  /* Learn-Type: bulk (skips rspamd's "already sure" guard) */
 	char *classifier; /* Classifier header; NULL: every classifier */
 	char *deliver_to; /* Deliver-To header; NULL: none */
+	bool deliver_to_reporter; /* deliver-to = reporter: the address of who reported */
+};
+
+/* Which reports count. */
+struct conf_reports {
+	struct secret_source token; /* what the Sieve scripts put into X-Learnspool-Report */
+	char *senders;	/* allowed envelope senders: addresses and @domains; NULL: any */
+	char *received; /* allowed addresses in Received above the marker; NULL: loopback */
+	int quorum;	/* different reporters that must agree; 1: off */
+	int64_t quorum_within; /* seconds after which a report without a quorum is settled */
+	int64_t hold;	/* seconds that a report lies before it counts; 0: off */
 };
 
 enum conf_action {
@@ -109,6 +123,7 @@ struct conf {
 	size_t n_accounts;
 	struct conf_spool *spools;
 	size_t n_spools;
+	struct conf_reports reports;
 	struct conf_retention retention;
 	uint32_t max_size;   /* bytes; a larger message is skipped */
 	bool skip_encrypted; /* PGP/MIME, S/MIME enveloped and inline PGP are not learned */

@@ -358,6 +358,20 @@ static int retention_check(const struct conf *c, struct conf_fault *where, struc
 	return 0;
 }
 
+static int reports_check(const struct conf *c, struct conf_fault *where, struct err *e)
+{
+	*where = (struct conf_fault){.block = CONF_BLOCK_REPORTS};
+	if (secret_check(&c->reports.token, "token", e) == -1)
+		return bad_key(where, "password");
+	if (c->reports.quorum > 1 && c->rspamd.deliver_to_reporter) {
+		BAD(e, "quorum = %d and deliver-to = reporter: a classifier of one's own needs no "
+		       "agreement; drop one of the two",
+		    c->reports.quorum);
+		return bad_key(where, "quorum");
+	}
+	return 0;
+}
+
 static int file_check(const struct conf *c, struct conf_fault *where, struct err *e)
 {
 	*where = (struct conf_fault){.block = CONF_BLOCK_FILE};
@@ -378,6 +392,8 @@ int conf_check_where(const struct conf *c, struct conf_fault *where, struct err 
 		return err_prefix(e, "rspamd");
 	if (accounts_check(c, where, e) == -1 || spools_check(c, where, e) == -1)
 		return -1;
+	if (reports_check(c, where, e) == -1)
+		return err_prefix(e, "reports");
 	return retention_check(c, where, e);
 }
 

@@ -8,6 +8,7 @@
 
 #include "fault.h"
 #include "lock.h"
+#include "quorum.h"
 
 struct ledger {
 	struct store *store; /* owned */
@@ -345,6 +346,28 @@ enum outcome ledger_decide(const struct record_digest *known, enum mail_class cl
 	return OUTCOME_NONE;
 }
 
+static int put_digest(struct ledger *l, const struct digest *d, const struct record_digest *r,
+		      struct err *e)
+{
+	unsigned char value[RECORD_VALUE_MAX];
+
+	return l->store->ops->put(l->store, STORE_DIGEST,
+				  (struct store_value){d->bytes, DIGEST_SIZE},
+				  (struct store_value){value, record_digest_encode(r, value)}, e);
+}
+
+int ledger_report(struct ledger *l, const struct ledger_copy *c, struct record_digest *out,
+		  struct err *e)
+{
+	*out = (struct record_digest){.class = CLASS_NONE};
+	if (ledger_digest(l, c->digest, out, e) == -1)
+		return -1;
+	if (c->reporter == NULL)
+		return 0;
+	quorum_note(out, c->reporter, c->class, c->date);
+	return put_digest(l, c->digest, out, e);
+}
+
 static int put_state(struct ledger *l, const struct ledger_copy *c, enum record_state state,
 		     enum outcome outcome, int64_t now, struct err *e)
 {
@@ -372,6 +395,11 @@ int ledger_see(struct ledger *l, const struct ledger_copy *c, int64_t now, struc
 	return put_state(l, c, STATE_SEEN, OUTCOME_NONE, now, e);
 }
 
+int ledger_hold(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e)
+{
+	return put_state(l, c, STATE_SEEN, OUTCOME_HELD, now, e);
+}
+
 int ledger_put_back(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e)
 {
 	return put_state(l, c, STATE_SEEN, OUTCOME_FAILED, now, e);
@@ -389,7 +417,7 @@ int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t 
 	struct record_uid r;
 	int rc = ledger_message(l, box, uid, &r, e);
 
-	if (rc != 1 || r.state >= state)
+	if (rc != 1 || r.state < STATE_SETTLED || r.state >= state)
 		return rc == -1 ? -1 : 0;
 	r.state = state;
 	return ledger_message_put(l, box, uid, &r, e);
@@ -427,15 +455,14 @@ static bool merge(struct record_digest *d, const struct ledger_copy *c, enum out
 static int settle_digest(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,
 			 const char *answer, int64_t now, bool *flipped, struct err *e)
 {
-	unsigned char value[RECORD_VALUE_MAX];
 	struct record_digest d = {0};
 
 	if (ledger_digest(l, c->digest, &d, e) == -1)
 		return -1;
+	if (c->reporter)
+		quorum_note(&d, c->reporter, c->class, c->date);
 	*flipped = merge(&d, c, outcome, answer, l->epoch, now);
-	return l->store->ops->put(
-	    l->store, STORE_DIGEST, (struct store_value){c->digest->bytes, DIGEST_SIZE},
-	    (struct store_value){value, record_digest_encode(&d, value)}, e);
+	return put_digest(l, c->digest, &d, e);
 }
 
 int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,

@@ -95,6 +95,7 @@ struct ledger_copy {
 	enum mail_class class;
 	int64_t date;		     /* INTERNALDATE */
 	const struct digest *digest; /* borrowed; NULL: the body was never read */
+	const unsigned char *reporter; /* borrowed, RECORD_REPORTER_SIZE bytes; NULL: unknown */
 };
 
 /*
@@ -106,6 +107,13 @@ enum outcome ledger_decide(const struct record_digest *known, enum mail_class cl
 			   int64_t date, uint32_t epoch);
 
 uint32_t ledger_epoch(const struct ledger *l);
+
+/* Note who reported the content, before anything is decided; *out is its record then. */
+int ledger_report(struct ledger *l, const struct ledger_copy *c, struct record_digest *out,
+		  struct err *e);
+
+/* The copy is not to be settled yet: too new, or too few reporters agree. */
+int ledger_hold(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e);
 
 /* The copy is about to be sent to rspamd. */
 int ledger_submit(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e);
@@ -119,7 +127,7 @@ int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome out
 
 /*
  * A settled message goes on to STATE_MARKED (it bears its mark, or none can be put on it) or to
- * STATE_PURGING. Never back; a message without a record is left alone.
+ * STATE_PURGING. Never back; a message that is not settled, or has no record, is left alone.
  */
 int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
 		   enum record_state state, struct err *e);

@@ -75,6 +75,7 @@ size_t mime_original(const char *msg, size_t len)
 {
 	struct span window = {msg, len < MIME_MAX_HEADER ? len : MIME_MAX_HEADER};
 	struct span header, body, name, value;
+	bool added_id = false;
 	size_t sieve = 0;
 
 	if (len == 0)
@@ -85,6 +86,10 @@ size_t mime_original(const char *msg, size_t len)
 
 		/* At the end of what we look at, the field may go on, or nothing comes below.
 		 */
+		if (sieve > 0 && !added_id && text_equal_nocase(name.data, name.len, "Message-ID")) {
+			added_id = true;
+			continue;
+		}
 		if (name.len == 0 || is_authors(name) || end == window.len ||
 		    !is_header(header))
 			break;

@@ -44,7 +44,8 @@ void mime_shutdown(void);
  *
  * Pigeonhole's redirect (cmd-redirect.c) takes Return-Path, X-Sieve and X-Sieve-Redirected-From
  * out of the message and prepends X-Sieve, X-Sieve-Redirected-From, and a Message-ID where the
- * message had none: that Message-ID stands below the marker and stays.
+ * message had none. That one Message-ID may stand between X-Sieve-Redirected-From and
+ * X-Learnspool-Report, and is cut with them.
  */
 size_t mime_original(const char *msg, size_t len);
 

@@ -14,6 +14,8 @@ static const struct {
     [OUTCOME_OVERRULED] = {GROUP_SKIPPED, "overruled", "overruled by a newer verdict"},
     [OUTCOME_FAILED] = {GROUP_FAILED, "failed", "failed"},
     [OUTCOME_UNTRUSTED] = {GROUP_UNTRUSTED, "untrusted", "untrusted"},
+    [OUTCOME_HELD] = {GROUP_HELD, "held", "held"},
+    [OUTCOME_UNCONFIRMED] = {GROUP_SKIPPED, "unconfirmed", "not confirmed by other reporters"},
 };
 
 enum outcome_group outcome_group(enum outcome o)

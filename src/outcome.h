@@ -16,6 +16,8 @@ enum outcome {
 	OUTCOME_OVERRULED = 7,	 /* a newer verdict says the other class; never sent */
 	OUTCOME_FAILED = 8,	 /* not settled: it stays for the next run */
 	OUTCOME_UNTRUSTED = 9,	 /* the report is not proved to come from a user; never sent */
+	OUTCOME_HELD = 10,	 /* not settled: too new, or too few reporters agree so far */
+	OUTCOME_UNCONFIRMED = 11, /* too few reporters agreed in time; never sent */
 	OUTCOMES,
 };
 
@@ -25,6 +27,7 @@ enum outcome_group {
 	GROUP_KNOWN,
 	GROUP_SKIPPED,
 	GROUP_UNTRUSTED,
+	GROUP_HELD,
 	GROUP_FAILED,
 	GROUPS,
 };

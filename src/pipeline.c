@@ -5,8 +5,10 @@
 
 #include "clock.h"
 #include "log.h"
+#include "marker.h"
 #include "mime.h"
 #include "progress.h"
+#include "quorum.h"
 #include "stop.h"
 
 enum {
@@ -17,6 +19,13 @@ enum {
 	COMMIT_EVERY = 512,	   /* settled messages: a transaction costs memory */
 };
 
+/* What is known of a message that came with its body. */
+struct arrival {
+	struct marker marker;
+	struct mime_info info;
+	unsigned char reporter[RECORD_REPORTER_SIZE];
+};
+
 /* One message between its body and its settling. */
 struct item {
 	enum { ITEM_FREE, ITEM_STAGED, ITEM_SENT } state;
@@ -25,6 +34,8 @@ struct item {
 	size_t original; /* offset in body where rspamd's copy begins */
 	struct buf body;
 	struct mime_info info;
+	unsigned char reporter[RECORD_REPORTER_SIZE]; /* a keyed hash, for the ledger */
+	char deliver_to[MARKER_TEXT_MAX];	      /* the address, for rspamd; "" unknown */
 };
 
 struct pipeline {
@@ -32,6 +43,8 @@ struct pipeline {
 	struct ledger *ledger;
 	struct rspamd *rspamd;
 	struct report *report;
+	const struct trust *trust;
+	const struct reporter_key *reporter_key;
 	bool dry_run;
 	int64_t left; /* messages that may still be taken; -1: no limit */
 
@@ -47,19 +60,19 @@ struct pipeline {
 	struct item item[]; /* n of them: as many as rspamd takes at a time */
 };
 
-struct pipeline *pipeline_new(const struct conf *conf, struct ledger *ledger,
-			      struct rspamd *rspamd, struct report *report, bool dry_run,
-			      int64_t max)
+struct pipeline *pipeline_new(const struct pipeline_parts *parts, bool dry_run, int64_t max)
 {
-	size_t n = (size_t)conf->rspamd.connections;
+	size_t n = (size_t)parts->conf->rspamd.connections;
 	struct pipeline *p = calloc(1, sizeof *p + n * sizeof p->item[0]);
 
 	if (p == NULL)
 		return NULL;
-	p->conf = conf;
-	p->ledger = ledger;
-	p->rspamd = rspamd;
-	p->report = report;
+	p->conf = parts->conf;
+	p->ledger = parts->ledger;
+	p->rspamd = parts->rspamd;
+	p->report = parts->report;
+	p->trust = parts->trust;
+	p->reporter_key = parts->reporter_key;
 	p->dry_run = dry_run;
 	p->left = max;
 	p->n = n;
@@ -90,6 +103,7 @@ static struct ledger_copy copy_of(const struct pipeline *p, const struct item *x
 	    .class = p->source->class,
 	    .date = x->date,
 	    .digest = &x->info.digest,
+	    .reporter = x->reporter,
 	};
 }
 
@@ -99,9 +113,9 @@ static int commit(struct pipeline *p, struct err *e)
 	return ledger_commit(p->ledger, e);
 }
 
-/* Record it, count it, say it. info is NULL where the body was never read. */
-static int settle(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
-		  enum outcome outcome, const char *answer, struct err *e)
+/* Count it and say it. info is NULL where the body was never read. */
+static int tell(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
+		enum outcome outcome, const char *answer, struct err *e)
 {
 	struct report_message m = {
 	    .account = p->source->account,
@@ -116,25 +130,33 @@ static int settle(struct pipeline *p, const struct ledger_copy *c, const struct 
 	    .digest = c->digest,
 	};
 	char hex[DIGEST_HEX] = "-";
-	bool flipped;
 
-	if (ledger_settle(p->ledger, c, outcome, answer, clock_now(), &flipped, e) == -1)
-		return -1;
 	p->counts.outcome[outcome]++;
 	if (outcome == OUTCOME_LEARNED)
 		p->counts.learned[c->class]++;
-	p->counts.flipped += flipped;
-	if (flipped)
-		m.answer = c->class == CLASS_SPAM ? "was learned as ham before"
-						  : "was learned as spam before";
 	report_message(p->report, &m);
 	if (c->digest)
 		digest_hex(c->digest, hex);
 	log_info("%s account=%s mailbox=%s uid=%u class=%s digest=%.12s%s%s", outcome_name(outcome),
 		 m.account, m.mailbox, m.uid, class_name(c->class), hex,
-		 m.answer && m.answer[0] ? " reason=" : "", m.answer ? m.answer : "");
+		 answer && answer[0] ? " reason=" : "", answer ? answer : "");
 	progress_update(++p->done);
 	return ++p->uncommitted < COMMIT_EVERY ? 0 : commit(p, e);
+}
+
+/* Record what became of the message, and tell it. */
+static int settle(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
+		  enum outcome outcome, const char *answer, struct err *e)
+{
+	bool flipped;
+
+	if (ledger_settle(p->ledger, c, outcome, answer, clock_now(), &flipped, e) == -1)
+		return -1;
+	p->counts.flipped += flipped;
+	if (flipped)
+		answer = c->class == CLASS_SPAM ? "was learned as ham before"
+						: "was learned as spam before";
+	return tell(p, c, info, outcome, answer, e);
 }
 
 static void release(struct pipeline *p, struct item *x)
@@ -217,6 +239,7 @@ static int flush(struct pipeline *p, struct err *e)
 		    .data = x->body.data + x->original,
 		    .len = x->body.len - x->original,
 		    .class = p->source->class,
+		    .deliver_to = x->deliver_to[0] ? x->deliver_to : NULL,
 		    .owner = i,
 		};
 
@@ -323,7 +346,7 @@ static int wait_for_twin(struct pipeline *p, const struct digest *d, struct err 
 	return 0;
 }
 
-static int stage(struct pipeline *p, struct source_message *m, const struct mime_info *info,
+static int stage(struct pipeline *p, struct source_message *m, const struct arrival *a,
 		 struct err *e)
 {
 	struct item *x = free_item(p);
@@ -335,8 +358,10 @@ static int stage(struct pipeline *p, struct source_message *m, const struct mime
 	    .date = m->date,
 	    .original = mime_original(m->body.data, m->body.len),
 	    .body = m->body,
-	    .info = *info,
+	    .info = a->info,
 	};
+	memcpy(x->reporter, a->reporter, sizeof x->reporter);
+	memcpy(x->deliver_to, marker_reporter(&a->marker), strlen(marker_reporter(&a->marker)) + 1);
 	m->body = (struct buf){0};
 	p->bytes += x->body.len;
 	p->staged++;
@@ -344,32 +369,94 @@ static int stage(struct pipeline *p, struct source_message *m, const struct mime
 	return ledger_submit(p->ledger, &c, clock_now(), e);
 }
 
+/* The copy waits: it is too new, or too few reporters agree with it. */
+static int hold(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
+		const char *why, struct err *e)
+{
+	if (ledger_hold(p->ledger, c, clock_now(), e) == -1)
+		return -1;
+	return tell(p, c, info, OUTCOME_HELD, why, e);
+}
+
+/* What the ledger says of this content: an outcome, or NONE for "have it learned". */
+static int look_up(struct pipeline *p, const struct ledger_copy *c, enum outcome *outcome,
+		   struct err *e)
+{
+	struct record_digest known;
+	int rc = ledger_digest(p->ledger, c->digest, &known, e);
+
+	if (rc != -1)
+		*outcome = ledger_decide(rc == 1 ? &known : NULL, c->class, c->date,
+					 ledger_epoch(p->ledger));
+	return rc == -1 ? -1 : 0;
+}
+
+/* The same where several reporters have to agree: their majority decides, not the newest. */
+static int look_up_quorum(struct pipeline *p, const struct ledger_copy *c,
+			  enum outcome *outcome, struct err *e)
+{
+	struct record_digest known;
+	enum mail_class class;
+
+	if (ledger_report(p->ledger, c, &known, e) == -1)
+		return -1;
+	class = quorum_class(&known, p->conf->reports.quorum);
+	if (class == CLASS_NONE)
+		*outcome = OUTCOME_HELD;
+	else if (class != c->class)
+		*outcome = OUTCOME_OVERRULED;
+	else
+		*outcome = ledger_decide(&known, class, INT64_MAX, ledger_epoch(p->ledger));
+	return 0;
+}
+
+/* Who reported it, and whether that is proved; a refusal is written to *why. */
+static int read_arrival(struct pipeline *p, struct source_message *m, struct arrival *a,
+			const char **why, struct err *e)
+{
+	int rc;
+
+	marker_read(m->body.data, m->body.len, &a->marker);
+	*why = p->source->proof ? trust_refuses(p->trust, &a->marker, p->source->class) : NULL;
+	rc = mime_read(m->body.data, m->body.len, &a->info, e);
+	reporter_hash(p->reporter_key, marker_reporter(&a->marker), a->reporter);
+	if (rc == 0 && p->conf->rspamd.deliver_to_reporter)
+		reporter_digest(p->reporter_key, marker_reporter(&a->marker), &a->info.digest);
+	return rc;
+}
+
 /* A message with its body: settle it from what the ledger knows, or have it learned. */
 static int take_body(struct pipeline *p, struct source_message *m, struct err *e)
 {
-	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL};
-	struct record_digest known;
-	struct mime_info info;
+	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL, NULL};
 	enum outcome outcome;
-	int rc;
+	struct arrival a;
+	const char *why;
+	int rc = read_arrival(p, m, &a, &why, e);
 
-	if (mime_read(m->body.data, m->body.len, &info, e) == -1)
-		return e->scope == ERR_MESSAGE ? settle(p, &c, NULL, OUTCOME_FAILED, e->text, e)
-					       : -1;
-	c.digest = &info.digest;
-	if (info.encrypted && p->conf->skip_encrypted)
-		return settle(p, &c, &info, OUTCOME_ENCRYPTED, NULL, e);
-	if (wait_for_twin(p, &info.digest, e) == -1)
+	if (rc == -1 && e->scope != ERR_MESSAGE)
 		return -1;
-	rc = ledger_digest(p->ledger, &info.digest, &known, e);
+	if (why)
+		return settle(p, &c, &a.info, OUTCOME_UNTRUSTED, why, e);
+	if (rc == -1)
+		return settle(p, &c, NULL, OUTCOME_FAILED, e->text, e);
+	c.digest = &a.info.digest;
+	c.reporter = a.reporter;
+	if (a.info.encrypted && p->conf->skip_encrypted)
+		return settle(p, &c, &a.info, OUTCOME_ENCRYPTED, NULL, e);
+	if (wait_for_twin(p, c.digest, e) == -1)
+		return -1;
+	rc = p->conf->reports.quorum > 1 ? look_up_quorum(p, &c, &outcome, e)
+					 : look_up(p, &c, &outcome, e);
 	if (rc == -1)
 		return -1;
-	outcome = ledger_decide(rc == 1 ? &known : NULL, c.class, c.date, ledger_epoch(p->ledger));
+	if (outcome == OUTCOME_HELD)
+		return hold(p, &c, &a.info, "too few reporters agree so far", e);
+	if (outcome == OUTCOME_NONE && p->dry_run)
+		outcome = OUTCOME_LEARNED;
 	if (outcome != OUTCOME_NONE)
-		return settle(p, &c, &info, outcome, NULL, e);
-	if (p->dry_run)
-		return settle(p, &c, &info, OUTCOME_LEARNED, NULL, e);
-	return stage(p, m, &info, e);
+		return settle(p, &c, &a.info, outcome, NULL, e);
+	return stage(p, m, &a, e);
 }
 
 /*
@@ -388,7 +475,7 @@ static int lose_sight(struct pipeline *p, const struct ledger_copy *c, struct er
 
 static int take_message(struct pipeline *p, struct source_message *m, struct err *e)
 {
-	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL};
+	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL, NULL};
 
 	switch (m->kind) {
 	case SOURCE_BODY:
@@ -400,6 +487,8 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 			 p->source->account, p->source->mailbox, m->uid);
 		p->counts.outcome[m->mark]++;
 		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e);
+	case SOURCE_HELD:
+		return hold(p, &c, NULL, "too new to count", e);
 	case SOURCE_UNSEEN:
 		return ledger_see(p->ledger, &c, clock_now(), e);
 	case SOURCE_GONE:
@@ -414,6 +503,7 @@ static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
 	const struct source_filter filter = {
 	    .max_size = p->conf->max_size,
 	    .seen_only = p->source->seen_only,
+	    .newest = p->source->hold > 0 ? clock_now() - p->source->hold : INT64_MAX,
 	    .trust_skipped = p->box.uidnext <= 1,
 	};
 	struct source_message m = {0};
@@ -460,21 +550,64 @@ static int load_box(struct pipeline *p, struct err *e)
 }
 
 /*
- * Messages below uidnext that an earlier run left unfinished. Unread ones are looked at again only
- * when the mailbox has changed.
+ * A held message whose content is known: the reporters may agree by now, or their time be over.
+ * *again: it is to be fetched once more, and learned.
  */
+static int settle_held(struct pipeline *p, uint32_t uid, const struct record_uid *r,
+		       bool *again, struct err *e)
+{
+	struct ledger_copy c = {&p->box, uid, r->class, 0, &r->digest, NULL};
+	enum outcome outcome = OUTCOME_NONE;
+	struct record_digest d;
+	enum mail_class class;
+	int rc = ledger_digest(p->ledger, &r->digest, &d, e);
+
+	*again = rc == 0;
+	if (rc != 1)
+		return rc;
+	c.date = d.verdict_at;
+	class = quorum_class(&d, p->conf->reports.quorum);
+	if (class == r->class)
+		outcome = ledger_decide(&d, class, INT64_MAX, ledger_epoch(p->ledger));
+	else if (class != CLASS_NONE)
+		outcome = OUTCOME_OVERRULED;
+	else if (p->conf->reports.quorum_within != CONF_NEVER &&
+		 clock_now() - r->settled_at >= p->conf->reports.quorum_within)
+		outcome = OUTCOME_UNCONFIRMED;
+	*again = class == r->class && outcome == OUTCOME_NONE;
+	return outcome == OUTCOME_NONE ? 0 : settle(p, &c, NULL, outcome, NULL, e);
+}
+
+/* Is this message to be taken again? Settles it where that needs no look at it. */
+static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_uid *r,
+			 bool *again, struct err *e)
+{
+	static const struct digest none;
+	bool changed = p->source->modseq == 0 || p->source->modseq != p->box.modseq;
+
+	*again = r->state == STATE_SUBMITTED;
+	if (r->state != STATE_SEEN)
+		return 0;
+	if (r->outcome == OUTCOME_HELD && !digest_equal(&r->digest, &none))
+		return settle_held(p, uid, r, again, e);
+	/* Unread messages are looked at again only when the mailbox has changed. */
+	*again = r->outcome != OUTCOME_NONE || changed;
+	return 0;
+}
+
+/* Messages that an earlier run, or this one, left unfinished; todo may be NULL. */
 static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 {
-	bool changed = p->source->modseq == 0 || p->source->modseq != p->box.modseq;
 	struct record_uid r;
 	uint32_t uid = 1;
 	int rc;
 
 	while ((rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e)) == 1) {
-		bool waits = r.state == STATE_SEEN && r.outcome == OUTCOME_NONE;
+		bool again;
 
-		if ((r.state == STATE_SUBMITTED || (r.state == STATE_SEEN && (!waits || changed))) &&
-		    uidset_add(todo, uid, uid) == -1)
+		if (is_unfinished(p, uid, &r, &again, e) == -1)
+			return -1;
+		if (again && todo && uidset_add(todo, uid, uid) == -1)
 			return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 		if (uid == UINT32_MAX)
 			break;
@@ -494,8 +627,7 @@ static int add_new(struct pipeline *p, const struct uidset *found, struct uidset
 			uint32_t uid = (uint32_t)at;
 			struct record_uid r;
 			int rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e);
-			bool open = rc == 1 && uid <= last &&
-				    (r.state == STATE_SEEN || r.state == STATE_SUBMITTED);
+			bool open = rc == 1 && uid <= last && r.state == STATE_SUBMITTED;
 			uint64_t end = rc == 1 && uid <= last ? uid : last + 1;
 
 			if (rc == -1)
@@ -725,6 +857,9 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	}
 	if (rc == 0)
 		rc = failed(p, e);
+	/* What was held may have found its quorum just now. */
+	if (rc == 0 && p->conf->reports.quorum > 1)
+		rc = unfinished(p, NULL, e);
 	whole = rc == 0 && !pipeline_is_full(p);
 	/* Whatever happened: what is settled is recorded, and marked if the server still listens. */
 	if (rc == 0 || e->scope == ERR_FATAL) {

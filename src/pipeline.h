@@ -13,22 +13,32 @@
 #include "err.h"
 #include "ledger.h"
 #include "report.h"
+#include "reporter.h"
 #include "rspamd.h"
 #include "source.h"
+#include "trust.h"
 #include "waiter.h"
 
 enum { PIPELINE_BYTES = 4 * 1024 * 1024 }; /* of message bodies held, unless a single one is larger */
 
 struct pipeline;
 
+/* What a pipeline works with; all borrowed for its life. */
+struct pipeline_parts {
+	const struct conf *conf;
+	struct ledger *ledger;
+	struct rspamd *rspamd;
+	struct report *report;
+	const struct trust *trust;
+	const struct reporter_key *reporter_key;
+};
+
 /*
- * All pointers are borrowed for the pipeline's life. max is how many messages may be taken in all, or
+ * max is how many messages may be taken in all, or
  * -1. dry_run: nothing is sent to rspamd and nothing marked; the ledger must be LEDGER_DRY.
  * NULL without memory.
  */
-struct pipeline *pipeline_new(const struct conf *conf, struct ledger *ledger,
-			      struct rspamd *rspamd, struct report *report, bool dry_run,
-			      int64_t max);
+struct pipeline *pipeline_new(const struct pipeline_parts *parts, bool dry_run, int64_t max);
 void pipeline_free(struct pipeline *p);
 
 /* What a source should wait through, so that rspamd's answers are taken meanwhile. */

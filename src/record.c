@@ -10,6 +10,7 @@ enum {
 	RUN_VERSION = 1,
 	UID_SIZE = 5 + 8 + DIGEST_SIZE,
 	DIGEST_HEAD = 3 + 4 * 3 + 8 * 3 + 1,
+	REPORTER_RECORD = RECORD_REPORTER_SIZE + 1 + 8,
 	MAILBOX_SIZE = 1 + 4 * 3 + 8,
 	RUN_SIZE = 6,
 };
@@ -90,7 +91,33 @@ size_t record_digest_encode(const struct record_digest *r, unsigned char *out)
 	put(&w, (uint64_t)r->verdict_at, 8);
 	put(&w, n, 1);
 	memcpy(w.p, r->answer, n);
-	return DIGEST_HEAD + n;
+	w.p += n;
+	put(&w, r->n_reporters, 1);
+	for (size_t i = 0; i < r->n_reporters; i++) {
+		memcpy(w.p, r->reporter[i].who, RECORD_REPORTER_SIZE);
+		w.p += RECORD_REPORTER_SIZE;
+		put(&w, r->reporter[i].class, 1);
+		put(&w, (uint64_t)r->reporter[i].at, 8);
+	}
+	return (size_t)(w.p - out);
+}
+
+static bool reporters_decode(struct reader *in, size_t len, struct record_digest *r)
+{
+	r->n_reporters = (size_t)take(in, 1);
+	if (r->n_reporters > RECORD_REPORTERS_MAX || len != 1 + r->n_reporters * REPORTER_RECORD)
+		return false;
+	for (size_t i = 0; i < r->n_reporters; i++) {
+		struct record_reporter *x = &r->reporter[i];
+
+		memcpy(x->who, in->p, RECORD_REPORTER_SIZE);
+		in->p += RECORD_REPORTER_SIZE;
+		x->class = (enum mail_class)take(in, 1);
+		x->at = (int64_t)take(in, 8);
+		if (x->class != CLASS_SPAM && x->class != CLASS_HAM)
+			return false;
+	}
+	return true;
 }
 
 bool record_digest_decode(const void *data, size_t len, struct record_digest *r)
@@ -109,11 +136,13 @@ bool record_digest_decode(const void *data, size_t len, struct record_digest *r)
 	r->last_seen = (int64_t)take(&in, 8);
 	r->verdict_at = (int64_t)take(&in, 8);
 	n = (size_t)take(&in, 1);
-	if (n > RECORD_ANSWER_MAX || len != DIGEST_HEAD + n || memchr(in.p, '\0', n))
+	if (n > RECORD_ANSWER_MAX || len < DIGEST_HEAD + n + 1 || memchr(in.p, '\0', n))
 		return false;
 	memcpy(r->answer, in.p, n);
 	r->answer[n] = '\0';
-	return r->outcome < OUTCOMES && r->class <= CLASS_HAM;
+	in.p += n;
+	return r->outcome < OUTCOMES && r->class <= CLASS_HAM &&
+	       reporters_decode(&in, len - DIGEST_HEAD - n, r);
 }
 
 size_t record_mailbox_encode(const struct record_mailbox *r, unsigned char *out)

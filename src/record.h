@@ -16,7 +16,9 @@
 enum {
 	RECORD_FORMAT = 1,	  /* of the whole ledger; a newer one is refused */
 	RECORD_ANSWER_MAX = 200,  /* bytes of rspamd's words that are kept */
-	RECORD_VALUE_MAX = 512,	  /* bytes that any record below takes on disk */
+	RECORD_REPORTER_SIZE = 8, /* bytes of a reporter's keyed hash (reporter.h) */
+	RECORD_REPORTERS_MAX = 32, /* of one content; the oldest verdicts give way */
+	RECORD_VALUE_MAX = 1024,  /* bytes that any record below takes on disk */
 	RECORD_MAILBOX_KEY_MAX = 500,
 	RECORD_UID_KEY = 12,
 };
@@ -43,6 +45,13 @@ struct record_uid {
 	struct digest digest;	 /* all zero where the body was never read */
 };
 
+/* What one user said of a content, last. */
+struct record_reporter {
+	unsigned char who[RECORD_REPORTER_SIZE];
+	enum mail_class class;
+	int64_t at; /* INTERNALDATE of that report */
+};
+
 /* One content, in however many copies. */
 struct record_digest {
 	enum mail_class class;	/* the newest verdict */
@@ -53,6 +62,8 @@ struct record_digest {
 	int64_t first_seen, last_seen;
 	int64_t verdict_at;	/* INTERNALDATE of the newest verdict */
 	char answer[RECORD_ANSWER_MAX + 1]; /* rspamd's words where it did not just learn */
+	struct record_reporter reporter[RECORD_REPORTERS_MAX];
+	size_t n_reporters; /* those that are known; reports without one are not among them */
 };
 
 /* One mailbox of one account: what the last complete run saw. */

@@ -29,7 +29,8 @@ static uint64_t group_sum(const struct report_counts *c, enum outcome_group g)
 	return n;
 }
 
-static const char *const groups[GROUPS] = {"learned", "known", "skipped", "untrusted", "failed"};
+static const char *const groups[GROUPS] = {"learned", "known", "skipped", "untrusted", "held",
+					      "failed"};
 
 static void set_counts(json_t *line, const struct report_counts *c)
 {
@@ -76,6 +77,7 @@ static const char *would(enum outcome o)
 {
 	return o == OUTCOME_LEARNED  ? "learn"
 	       : o == OUTCOME_FAILED ? "fail"
+	       : o == OUTCOME_HELD   ? "hold"
 	       : outcome_group(o) == GROUP_KNOWN ? "known"
 						 : "skip";
 }
@@ -314,6 +316,8 @@ static void print_learned(const struct report *r)
 	       (unsigned long long)group_sum(c, GROUP_SKIPPED));
 	if (group_sum(c, GROUP_UNTRUSTED) > 0)
 		printf("   untrusted %llu", (unsigned long long)group_sum(c, GROUP_UNTRUSTED));
+	if (group_sum(c, GROUP_HELD) > 0)
+		printf("   held %llu", (unsigned long long)group_sum(c, GROUP_HELD));
 	printf("   failed %llu", (unsigned long long)group_sum(c, GROUP_FAILED));
 }
 

@@ -99,7 +99,7 @@ static bool add_header(struct slot *s, const char *name, const char *value)
 static bool set_headers(struct rspamd *r, struct slot *s, bool learn)
 {
 	const struct conf_rspamd *c = r->conf;
-	const char *deliver = s->job.deliver_to ? s->job.deliver_to : c->deliver_to;
+	const char *deliver = c->deliver_to_reporter ? s->job.deliver_to : c->deliver_to;
 
 	curl_slist_free_all(s->headers);
 	s->headers = NULL;
@@ -395,7 +395,8 @@ static void read_answer(struct slot *s, CURLcode code, struct answer *a)
 	} else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) {
 		/* rspamd 3.4: "HTTP/1.1 1 cannot get learned: error getting reply from redis" */
 		snprintf(a->text, sizeof a->text,
-			 "an answer that is no HTTP, as rspamd gives it when its Redis fails");
+			 "an answer that is no HTTP, as rspamd gives when it has lost its Redis: see "
+			 "whether that runs");
 	} else {
 		snprintf(a->text, sizeof a->text, "%s", curl_easy_strerror(code));
 	}

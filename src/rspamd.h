@@ -29,7 +29,7 @@ struct rspamd_job {
 	const char *data; /* borrowed until its answer is taken */
 	size_t len;
 	enum mail_class class;
-	const char *deliver_to; /* borrowed likewise; NULL: as configured */
+	const char *deliver_to; /* borrowed likewise: the reporter, for deliver-to = reporter */
 	size_t owner;		/* comes back with the answer */
 };
 

@@ -41,6 +41,10 @@ int run_open(struct run *r, struct err *e)
 
 	if (cmd_load(o, &r->conf, e) == -1)
 		return -1;
+	if (r->conf->n_spools > 0)
+		return err_set(e, ERR_FATAL, ERR_CONFIG,
+			       "spool %s: this version reads no spool folders; take the block out",
+			       r->conf->spools[0].path);
 	r->ledger = ledger_open(r->conf->ledger, o->dry_run ? LEDGER_DRY : LEDGER_WRITE,
 				r->report.command, e);
 	if (r->ledger == NULL)
@@ -50,8 +54,14 @@ int run_open(struct run *r, struct err *e)
 	r->rspamd = rspamd_open(&r->conf->rspamd, e);
 	if (r->rspamd == NULL || check_rspamd(r, e) == -1)
 		return -1;
+	r->trust = trust_open(&r->conf->reports, e);
+	if (r->trust == NULL ||
+	    reporter_key_load(r->conf->ledger, !o->dry_run, &r->reporter_key, e) == -1)
+		return -1;
 	r->pipeline =
-	    pipeline_new(r->conf, r->ledger, r->rspamd, &r->report, o->dry_run, o->max);
+	    pipeline_new(&(struct pipeline_parts){r->conf, r->ledger, r->rspamd, &r->report,
+						  r->trust, &r->reporter_key},
+			 o->dry_run, o->max);
 	if (r->pipeline == NULL)
 		return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 	return 0;
@@ -60,6 +70,7 @@ int run_open(struct run *r, struct err *e)
 void run_close(struct run *r)
 {
 	pipeline_free(r->pipeline);
+	trust_close(r->trust);
 	rspamd_close(r->rspamd);
 	ledger_close(r->ledger);
 	conf_free(r->conf);

@@ -22,6 +22,8 @@ struct run {
 	struct ledger *ledger;
 	struct rspamd *rspamd;	   /* NULL in a run that learns nothing */
 	struct pipeline *pipeline; /* likewise */
+	struct trust *trust;	   /* likewise */
+	struct reporter_key reporter_key;
 	struct rspamd_stat before; /* what rspamd said when the run began */
 	struct expire expire;	   /* not owned: what run_expire works with */
 	struct report report;

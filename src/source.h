@@ -28,6 +28,7 @@ enum source_kind {
 	SOURCE_LARGE,  /* above max_size: not fetched */
 	SOURCE_MARKED, /* has the mark of an earlier run, see source_filter: not fetched */
 	SOURCE_UNSEEN, /* its user has not read it yet: not fetched */
+	SOURCE_HELD,   /* too new to count: not fetched */
 	SOURCE_GONE,   /* was asked for and is no longer there */
 };
 
@@ -44,6 +45,7 @@ struct source_message {
 struct source_filter {
 	uint32_t max_size;
 	bool seen_only;
+	int64_t newest; /* INTERNALDATE above this: held */
 	bool trust_skipped; /* $LearnSkipped is believed too: the ledger knows nothing of this box */
 };
 
@@ -105,6 +107,8 @@ struct source {
 	const char *mailbox; /* borrowed, UTF-8 */
 	enum mail_class class;
 	bool seen_only;
+	bool proof;   /* what lies here must prove that it is a report (trust.h) */
+	int64_t hold; /* seconds that a message lies before it counts */
 
 	/* set by open */
 	uint32_t uidvalidity, uidnext, exists;

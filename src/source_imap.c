@@ -167,6 +167,8 @@ static enum source_kind judge(const struct source_imap *s, const struct entry *m
 		return SOURCE_MARKED;
 	if (s->filter.seen_only && !(m->flags & IMAP_SEEN))
 		return SOURCE_UNSEEN;
+	if (m->date > s->filter.newest)
+		return SOURCE_HELD;
 	return m->size > s->filter.max_size ? SOURCE_LARGE : SOURCE_BODY;
 }
 
@@ -530,6 +532,8 @@ struct source *source_imap(struct imap *imap, const struct conf_account *account
 	    .mailbox = mailbox->name,
 	    .class = mailbox->class,
 	    .seen_only = mailbox->seen_only,
+	    .proof = mailbox->proof,
+	    .hold = mailbox->hold,
 	};
 	s->imap = imap;
 	s->account = account;

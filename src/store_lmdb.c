@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
@@ -20,8 +22,9 @@
 #define STORE_MAP_START ((size_t)64 << 20)
 
 enum {
-	LOCK_BYTES = 16 * 1024
-}; /* more than LMDB's table of readers takes */
+	LOCK_BYTES = 16 * 1024, /* more than LMDB's table of readers takes */
+	PAGE_BYTES = 4096,	/* no system has smaller pages */
+};
 
 struct store_lmdb {
 	struct store store;
@@ -80,7 +83,7 @@ static int store_error(struct store_lmdb *s, int rc, const char *step, struct er
 }
 
 /* How large the map is, and how much of it the last commit uses. */
-static int map_size(struct store_lmdb *s, size_t *size, size_t *used)
+static int map_size(const struct store_lmdb *s, size_t *size, size_t *used)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -333,35 +336,6 @@ static int reserve_lock(const struct store_lmdb *s)
 	return rc;
 }
 
-/*
- * The data file is mapped as well: a page that it lost would be a SIGBUS; filled up with zeros
- * it is MDB_CORRUPTED. A file in good health may be short, too: of pages at its end that its
- * last commit took and gave back. Never shortens the file, since another run may write to it.
- */
-static int fill_up(struct store_lmdb *s)
-{
-	char path[sizeof s->dir + 16];
-	struct stat st;
-	size_t size, used;
-	int fd, rc = map_size(s, &size, &used);
-
-	snprintf(path, sizeof path, "%s/data.mdb", s->dir);
-	if (rc != 0)
-		return rc;
-	if (stat(path, &st) == -1)
-		return errno;
-	if ((size_t)st.st_size >= used)
-		return 0;
-	if (used - (size_t)st.st_size > STORE_HEADROOM)
-		return MDB_CORRUPTED;
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd == -1)
-		return errno;
-	rc = fallocate(fd, 0, (off_t)used - 1, 1) == -1 ? errno : 0;
-	close(fd);
-	return rc;
-}
-
 static int open_env(struct store_lmdb *s)
 {
 	unsigned flags = s->write ? 0 : MDB_RDONLY;
@@ -379,7 +353,75 @@ static int open_env(struct store_lmdb *s)
 	 */
 	if (rc == 0)
 		rc = mdb_env_open(s->env, s->dir, flags | MDB_NORDAHEAD | MDB_NOTLS, 0600);
-	return rc == 0 ? fill_up(s) : rc;
+	return rc;
+}
+
+/* Read every page that this map has in use. */
+static int walk(MDB_txn *txn, MDB_dbi dbi)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn, dbi, &cursor);
+
+	while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+		for (size_t at = 0; at < value.mv_size; at += PAGE_BYTES)
+			(void)((volatile const char *)value.mv_data)[at];
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* All of the ledger in dir, read in a process that may die of it. Nothing is freed. */
+static int walk_all(const struct store_lmdb *parent)
+{
+	struct store_lmdb s = *parent;
+	MDB_dbi dbi;
+	int rc;
+
+	s.write = false;
+	rc = open_env(&s);
+	if (rc == 0)
+		rc = mdb_txn_begin(s.env, NULL, MDB_RDONLY, &s.txn);
+	if (rc == 0)
+		rc = walk(s.txn, 0); /* LMDB's own: which pages are free */
+	for (int i = 0; rc == 0 && i < STORE_MAPS; i++) {
+		rc = mdb_dbi_open(s.txn, map_names[i], 0, &dbi);
+		if (rc == 0)
+			rc = walk(s.txn, dbi);
+	}
+	return rc;
+}
+
+/*
+ * A file that is shorter than its last commit has lost pages; or that commit took pages at the
+ * end and gave them back unwritten, which is harmless. LMDB tells the one from the other by
+ * SIGBUS or abort(), so a child finds it out.
+ */
+static int check_length(const struct store_lmdb *s)
+{
+	char path[sizeof s->dir + 16];
+	struct stat st;
+	size_t size, used;
+	int status, rc = map_size(s, &size, &used);
+	pid_t pid;
+
+	snprintf(path, sizeof path, "%s/data.mdb", s->dir);
+	if (rc != 0)
+		return rc;
+	if (stat(path, &st) == -1)
+		return errno;
+	if ((size_t)st.st_size >= used)
+		return 0;
+	pid = fork();
+	if (pid == -1)
+		return errno;
+	if (pid == 0) {
+		fclose(stderr); /* what LMDB says when it gives up */
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		_exit(walk_all(s) == 0 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return errno;
+	return status == 0 ? 0 : MDB_CORRUPTED;
 }
 
 struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
@@ -400,6 +442,8 @@ struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
 	s->write = write;
 	memcpy(s->dir, dir, strlen(dir) + 1);
 	rc = open_env(s);
+	if (rc == 0)
+		rc = check_length(s);
 	if (rc == 0 && lmdb_begin(&s->store, write, e) == 0) {
 		s->opened = lmdb_commit(&s->store, e) == 0;
 		if (s->opened)

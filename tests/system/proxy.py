@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import ssl
+import threading
 import time
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ class Proxy(Fake):
         self.fault = fault
         self.tls = tls
         self.happened = 0
+        self._lock = threading.Lock()
         self.heard: dict[bool, bytes] = {}  # by up, of the last connection
         super().__init__()
 
@@ -88,13 +90,15 @@ class Proxy(Fake):
         sink.sendall(stream[sent:])
 
     def _place(self, stream: bytes, up: bool) -> int | None:
-        if self.fault is None or self.fault.up != up or self.happened >= self.fault.times:
+        if self.fault is None or self.fault.up != up:
             return None
-        return self.fault.place(stream)
+        with self._lock:
+            place = self.fault.place(stream) if self.happened < self.fault.times else None
+            self.happened += place is not None
+        return place
 
     def _happen(self) -> None:
         assert self.fault is not None
-        self.happened += 1
         if self.fault.what == "delay":
             time.sleep(self.fault.seconds)
         elif self.fault.what == "stall":

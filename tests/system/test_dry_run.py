@@ -4,6 +4,7 @@ safe to look at."""
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,13 @@ def test_nothing_changes(stack: Stack, learnspool: Program) -> None:
     assert dry.rc == 0 and dry.err == ""
     assert {user: stack.dovecot.flags(user) for user in (SPAM, HAM)} == flags
     assert sums(learnspool.ledger) == ledger and stack.rspamd.learns() == learns == (2, 0)
-    # One line a message, two of mailboxes, the sum.
     lines = dry.out.splitlines()
-    assert len(lines) == 7 + 1 + 2 + 1
+    assert len(lines) == 7 + 2 + 1  # messages, mailboxes, the sum
     assert f"learn   spam {SPAM} INBOX uid=4 date=" in dry.out
     assert f"known   spam {SPAM} INBOX uid=3 date=" in dry.out
     assert f"learn   ham  {HAM} INBOX uid=1 date=" in dry.out
-    assert lines[-1].startswith("would learn 7 (spam 5, ham 1") or "would learn" in lines[-1]
+    # Nobody but rspamd knows which message is too short.
+    assert lines[-1].startswith("would learn 6 (spam 5, ham 1), 1 of them changed class   known 1")
 
     assert learnspool("learn").rc == 0 and stack.rspamd.learns() == (5, 1)
 
@@ -77,15 +78,16 @@ def test_nothing_is_asked_of_the_servers(program: Program) -> None:
     with FakeController() as rspamd, FakeImap(MAILS) as imap:
         configure(program, imap, rspamd)
         assert program("learn", "--dry-run").rc == 0
+        verbs = {" ".join(command.split()[:2]) for command in imap.commands}
+        assert {verb for verb in verbs if verb.startswith("UID")} == {"UID SEARCH", "UID FETCH"}
+        assert imap.count("EXAMINE") == 1 and imap.count("SELECT") == 0
         words = " ".join(imap.commands)
-        assert imap.count("EXAMINE") == 1 and imap.count("UID FETCH") > 1
-        assert not any(word in words for word in ("SELECT", "STORE", "EXPUNGE", "CREATE"))
         assert words.count("BODY") == words.count("BODY.PEEK[]") > 0
         assert {request.method for request in rspamd.requests} == {"GET"}
 
 
 HOSTILE = ("\x1b]0;owned\x07\x1b[2J\x1b[1;1H", "a\tb\x00c\x7f\x9b31m", "\u202egnp.exe\u2066",
-           "line\r\nlearn   ham  admin@example.org INBOX uid=1", "\ud800", "\u200b\ufeff")
+           "line\r\nlearn   ham  admin@example.org INBOX uid=1", "\ud800", "\u2028\u200f\ufeff")
 
 
 @pytest.mark.parametrize("encoded", [False, True])
@@ -106,5 +108,5 @@ def test_hostile_headers_are_made_visible(program: Program, encoded: bool) -> No
         last = program("learn", "-v", "-v")
     assert len(texts[0].splitlines()) == len(HOSTILE) + 2
     for text in (*texts, last.out, last.err):
-        assert not [hex(ord(c)) for c in text if c != "\n" and not c.isprintable()]
-    assert "\\x1b]0;owned" in texts[0] and "uid=1 date" in texts[0]
+        assert not [hex(ord(c)) for c in text if c not in "\n\xa0" and not c.isprintable()]
+    assert "]0;owned" in texts[0] and re.search(r"\\xe2\\+x80\\+xaegnp.exe", texts[0])

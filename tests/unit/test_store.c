@@ -40,6 +40,12 @@ static const char *file_in(const char *name)
 	return path;
 }
 
+static void shut(void)
+{
+	store_close(store);
+	store = NULL;
+}
+
 /* ---- short words for long calls ---- */
 
 static struct store_value val(const char *s)
@@ -151,8 +157,7 @@ static int remove_dir(void **state)
 	static const char *const names[] = {"data.mdb", "lock.mdb", "copy", "filler", "sub"};
 
 	(void)state;
-	store_close(store);
-	store = NULL;
+	shut();
 	for (size_t i = 0; i < COUNT(names); i++)
 		unlink(file_in(names[i]));
 	rmdir(file_in("sub"));
@@ -171,7 +176,7 @@ static int setup(void **state)
 
 static void reopen(bool write)
 {
-	store_close(store);
+	shut();
 	store = store_lmdb_open(dir, write, &e);
 	if (store == NULL)
 		fail_msg("%s", e.text);
@@ -323,8 +328,7 @@ static void test_close_open(void **state)
 	begin(true);
 	put("a", "1");
 	expect_walk("", "a=1 ");
-	store_close(store);
-	store = NULL;
+	shut();
 	store_close(NULL);
 }
 
@@ -527,7 +531,7 @@ static void child_read_snapshot(void)
 	begin(false);
 	expect_walk("", "a=2 b=3 ");
 	commit();
-	store_close(store);
+	shut();
 }
 
 static void test_reader_beside_writer(void **state)
@@ -557,7 +561,7 @@ static void child_see_growth(void)
 	say(false);
 	hear(false);
 	expect_many(MANY);
-	store_close(store);
+	shut();
 }
 
 /* A reader whose map is too small for what was written meanwhile. */
@@ -578,7 +582,7 @@ static void child_grow(void)
 	store = store_lmdb_open(dir, true, &e);
 	assert_non_null(store);
 	put_many(MANY);
-	store_close(store);
+	shut();
 }
 
 /* The same for a writer: ours is open, but the ledger's lock lets another go first. */
@@ -655,7 +659,7 @@ static void child_backup(void)
 	assert_int_equal(store->ops->backup(store, path, &e), -1); /* not over an old one */
 	assert_non_null(strstr(e.text, "name a new file"));
 	assert_int_equal(access(path, F_OK), 0);
-	store_close(store);
+	shut();
 }
 
 static void test_backup(void **state)
@@ -674,8 +678,7 @@ static void test_backup(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 
 	/* It is a ledger: put it in the place of the first. */
-	store_close(store);
-	store = NULL;
+	shut();
 	{
 		char data[128];
 
@@ -700,8 +703,7 @@ static void test_backup_by_writer(void **state)
 	put("b", "2");
 	ok(store->ops->backup(store, file_in("copy"), &e));
 	commit();
-	store_close(store);
-	store = NULL;
+	shut();
 	unlink(file_in("data.mdb"));
 	{
 		char copy[128];
@@ -811,8 +813,7 @@ static void test_not_allowed(void **state)
 	assert_int_equal(chown(dir, 0, 0), 0);
 	store = store_lmdb_open(dir, true, &e);
 	assert_non_null(store);
-	store_close(store);
-	store = NULL;
+	shut();
 	in_child(child_foreign_file);
 }
 
@@ -834,7 +835,7 @@ static void child_read_all(void)
 					rc = store->ops->next(store, (enum store_map)m, &key,
 							      &value, &e);
 			}
-		store_close(store);
+		shut();
 	}
 	store = NULL;
 	if (e.scope == ERR_NONE)
@@ -905,8 +906,7 @@ static void test_truncated(void **state)
 		}
 		commit();
 	}
-	store_close(store);
-	store = NULL;
+	shut();
 	fd = open(file_in("data.mdb"), O_RDONLY);
 	assert_int_equal(fstat(fd, &st), 0);
 	whole = malloc((size_t)st.st_size);
@@ -1008,13 +1008,13 @@ static void run_full(void)
 	n = commit_until_full(0);
 	check_full();
 	assert_int_equal(count_records(), 8 * n);
-	store_close(store);
+	shut();
 	reopen(false);
 	assert_int_equal(count_records(), 8 * n);
 	assert_int_equal(store->ops->backup(store, file_in("copy"), &e), -1);
 	assert_int_equal(e.kind, ERR_TEMPORARY);
 	assert_int_equal(access(path, F_OK), -1); /* no half copy */
-	store_close(store);
+	shut();
 
 	fill_disk(0);
 	store = store_lmdb_open(dir, true, &e); /* opens on a full disk, or says why not */
@@ -1027,7 +1027,7 @@ static void run_full(void)
 	more = commit_until_full(n);
 	assert_true(more > n + 10);
 	assert_int_equal(count_records(), 8 * more);
-	store_close(store);
+	shut();
 }
 
 /* A new ledger on a disk with room for few pages or none. */
@@ -1042,12 +1042,12 @@ static void run_new_on_full(void)
 			check_full();
 		else if (room < 8192)
 			fail_msg("opened in %d bytes", (int)room);
-		store_close(store);
+		shut();
 	}
 	assert_int_equal(unlink(file_in("filler")), 0);
 	store = store_lmdb_open(dir, true, &e);
 	assert_non_null(store);
-	store_close(store);
+	shut();
 }
 
 /* A small disk of the child's own, which goes when the child does. Exit 77: not permitted. */
@@ -1111,7 +1111,7 @@ static void child_file_limit(void)
 	assert_int_equal(e.scope, ERR_FATAL);
 	assert_true(n > 10);
 	assert_int_equal(count_records(), 8 * n);
-	store_close(store);
+	shut();
 }
 
 static void test_file_limit(void **state)

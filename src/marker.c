@@ -1,0 +1,136 @@
+#include "marker.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "mime.h"
+#include "text.h"
+
+/* Copy a field's value, unfolded, without blanks around it; false where it is too long. */
+static bool unfold(struct span v, char out[MARKER_TEXT_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.len; i++) {
+		char c = v.data[i];
+
+		if (c == '\r' || c == '\n')
+			continue;
+		if (c == '\t')
+			c = ' ';
+		if ((unsigned char)c < ' ' || n + 1 >= MARKER_TEXT_MAX)
+			return false;
+		if (c != ' ' || n > 0)
+			out[n++] = c;
+	}
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+	return true;
+}
+
+static void lower(char *s)
+{
+	for (; *s; s++)
+		*s = (char)tolower((unsigned char)*s);
+}
+
+/* One "name=value" of the field. Unknown names may come with a later version; doubles may not. */
+static bool take_pair(struct marker *m, const char *pair)
+{
+	char *to = NULL;
+
+	if (strncmp(pair, "class=", 6) == 0) {
+		if (m->class != CLASS_NONE)
+			return false;
+		m->class = class_parse(pair + 6);
+		return m->class != CLASS_NONE;
+	}
+	if (strncmp(pair, "user=", 5) == 0)
+		to = m->user;
+	else if (strncmp(pair, "token=", 6) == 0)
+		to = m->token;
+	if (to == NULL)
+		return strchr(pair, '=') != NULL;
+	if (to[0] != '\0')
+		return false;
+	pair = strchr(pair, '=') + 1;
+	memcpy(to, pair, strlen(pair) + 1);
+	return true;
+}
+
+static bool parse_value(struct marker *m, char *value)
+{
+	char *rest = value, *pair;
+	bool first = true;
+
+	while ((pair = strsep(&rest, ";")) != NULL) {
+		size_t n;
+
+		pair += strspn(pair, " ");
+		for (n = strlen(pair); n > 0 && pair[n - 1] == ' ';)
+			pair[--n] = '\0';
+		if (first ? strcmp(pair, "v1") != 0 : !take_pair(m, pair))
+			return false;
+		first = false;
+	}
+	return m->class != CLASS_NONE;
+}
+
+static void read_marker(struct marker *m, struct span value)
+{
+	char text[MARKER_TEXT_MAX];
+
+	m->found = true;
+	m->malformed = !unfold(value, text) || !parse_value(m, text);
+	lower(m->user);
+}
+
+/* "<alice@example.org>" without its brackets. */
+static void read_return_path(struct marker *m, struct span value)
+{
+	char text[MARKER_TEXT_MAX], *p = text;
+	size_t n;
+
+	if (m->return_paths++ > 0 || !unfold(value, text))
+		return;
+	n = strlen(p);
+	if (n >= 2 && p[0] == '<' && p[n - 1] == '>') {
+		p[n - 1] = '\0';
+		p++;
+	}
+	memcpy(m->return_path, p, strlen(p) + 1);
+	lower(m->return_path);
+}
+
+void marker_read(const char *msg, size_t len, struct marker *out)
+{
+	size_t end = mime_original(msg, len);
+	struct span header, body, name, value, top = {msg, end};
+
+	*out = (struct marker){.above = top};
+	/* Without anything cut the envelope's fields may stand on top all the same. */
+	if (end == 0)
+		top = (struct span){msg, len < MIME_MAX_HEADER ? len : MIME_MAX_HEADER};
+	part_split(top, &header, &body);
+	out->above.len = 0;
+	while (part_field_next(&header, &name, &value)) {
+		if (text_equal_nocase(name.data, name.len, "X-Learnspool-Report")) {
+			if (end > 0)
+				read_marker(out, value);
+			break;
+		}
+		if (text_equal_nocase(name.data, name.len, "Return-Path"))
+			read_return_path(out, value);
+		else if (text_equal_nocase(name.data, name.len, "Delivered-To"))
+			out->delivered_tos++;
+		else if (end == 0)
+			break; /* the original's own */
+		out->above = (struct span){msg, (size_t)(header.data - msg)};
+	}
+}
+
+const char *marker_reporter(const struct marker *m)
+{
+	return m->found && !m->malformed && m->user[0] ? m->user : m->return_path;
+}

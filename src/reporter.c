@@ -1,0 +1,94 @@
+#include "reporter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int key_error(const char *path, struct err *e)
+{
+	return err_set(e, ERR_FATAL, ERR_CONFIG, "%s: %s; it must be a file of %d bytes", path,
+		       errno ? strerror(errno) : "damaged", REPORTER_KEY_SIZE);
+}
+
+/* Made under another name and linked, so that a crash leaves no half a key. */
+static int make_key(const char *path, struct reporter_key *key, struct err *e)
+{
+	char temporary[1100];
+	int fd, rc = -1;
+
+	if (RAND_bytes(key->bytes, REPORTER_KEY_SIZE) != 1)
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "no random bytes to be had");
+	snprintf(temporary, sizeof temporary, "%s.new", path);
+	unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd == -1)
+		return key_error(temporary, e);
+	errno = 0;
+	if (write(fd, key->bytes, REPORTER_KEY_SIZE) == REPORTER_KEY_SIZE && fsync(fd) == 0)
+		rc = rename(temporary, path);
+	if (rc == -1) {
+		key_error(temporary, e);
+		unlink(temporary);
+	}
+	close(fd);
+	return rc;
+}
+
+int reporter_key_load(const char *dir, bool make, struct reporter_key *key, struct err *e)
+{
+	char path[1024];
+	ssize_t n;
+	int fd;
+
+	if (snprintf(path, sizeof path, "%s/reporter.key", dir) >= (int)sizeof path)
+		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: too long a path", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT && make)
+		return make_key(path, key, e);
+	if (fd == -1 && errno == ENOENT)
+		return RAND_bytes(key->bytes, REPORTER_KEY_SIZE) == 1
+			   ? 0
+			   : err_set(e, ERR_FATAL, ERR_LOCAL, "no random bytes to be had");
+	if (fd == -1)
+		return key_error(path, e);
+	errno = 0;
+	n = read(fd, key->bytes, REPORTER_KEY_SIZE);
+	close(fd);
+	return n == REPORTER_KEY_SIZE ? 0 : key_error(path, e);
+}
+
+static void hmac(const struct reporter_key *key, const void *a, size_t alen, const char *b,
+		 unsigned char out[DIGEST_SIZE])
+{
+	unsigned char data[DIGEST_SIZE + 1024];
+	size_t blen = strnlen(b, sizeof data - DIGEST_SIZE);
+	unsigned n;
+
+	memcpy(data, a, alen);
+	memcpy(data + alen, b, blen);
+	HMAC(EVP_sha256(), key->bytes, REPORTER_KEY_SIZE, data, alen + blen, out, &n);
+}
+
+void reporter_hash(const struct reporter_key *key, const char *address,
+		   unsigned char out[RECORD_REPORTER_SIZE])
+{
+	unsigned char full[DIGEST_SIZE];
+
+	memset(out, 0, RECORD_REPORTER_SIZE);
+	if (address[0] == '\0')
+		return;
+	hmac(key, "", 0, address, full);
+	memcpy(out, full, RECORD_REPORTER_SIZE);
+}
+
+void reporter_digest(const struct reporter_key *key, const char *address, struct digest *d)
+{
+	struct digest whole = *d;
+
+	hmac(key, whole.bytes, DIGEST_SIZE, address, d->bytes);
+}
