@@ -453,14 +453,19 @@ static unsigned code_keywords(const char *text)
 }
 
 /* The response code of an untagged OK, or of the tagged one of SELECT. */
-static void note_code(struct imap *s, const char *text)
+static int note_code(struct imap *s, const char *text, struct err *e)
 {
 	struct imap_mailbox *m = &s->mailbox;
 	uint64_t n;
 
-	if ((n = code_number(text, "UIDVALIDITY")) && n <= UINT32_MAX)
+	if ((n = code_number(text, "UIDVALIDITY")) && n <= UINT32_MAX) {
+		/* What the UIDs in flight mean is unknown from here on. */
+		if (m->uidvalidity != 0 && m->uidvalidity != n)
+			return protocol_error(s, "another UIDVALIDITY in the middle of a session",
+					      e);
 		m->uidvalidity = (uint32_t)n;
-	else if ((n = code_number(text, "UIDNEXT")) && n <= UINT32_MAX)
+	}
+	if ((n = code_number(text, "UIDNEXT")) && n <= UINT32_MAX)
 		m->uidnext = (uint32_t)n;
 	else if ((n = code_number(text, "HIGHESTMODSEQ")))
 		m->modseq = n;
@@ -470,6 +475,7 @@ static void note_code(struct imap *s, const char *text)
 		m->read_only = true;
 	else if (strncasecmp(text, "[READ-WRITE]", 12) == 0)
 		m->read_only = false;
+	return 0;
 }
 
 /* OK, NO, BAD, PREAUTH, BYE without a tag. */
@@ -482,8 +488,8 @@ static int read_status(struct imap *s, bool bye, struct err *e)
 		return err_set(e, ERR_SERVER, ERR_TEMPORARY, "account %s: %s ended the session: %s",
 			       s->account->name, s->account->url, s->parser.text.data);
 	}
-	if (s->parser.text.len > 0)
-		note_code(s, s->parser.text.data);
+	if (s->parser.text.len > 0 && note_code(s, s->parser.text.data, e) == -1)
+		return -1;
 	return skip_line(s, e);
 }
 
@@ -548,8 +554,8 @@ static int read_tagged(struct imap *s, struct imap_event *ev, struct err *e)
 	if (read_text(s, e) == -1)
 		return -1;
 	text_visible(ev->text, sizeof ev->text, t->data ? t->data : "", t->len);
-	if (ev->status == IMAP_OK && t->len > 0)
-		note_code(s, t->data);
+	if (ev->status == IMAP_OK && t->len > 0 && note_code(s, t->data, e) == -1)
+		return -1;
 	s->outstanding--;
 	log_debug("imap account=%s answer=L%u status=%d text=%s", s->account->name, ev->command,
 		  (int)ev->status, ev->text);

@@ -86,11 +86,9 @@ static int open_store(struct ledger *l, const char *dir, const char *command, st
 		l->mode = LEDGER_DRY;
 		return l->store ? 0 : -1;
 	}
-	if (l->mode == LEDGER_WRITE && mkdir(dir, 0700) == -1 && errno != EEXIST)
-		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "ledger %s: cannot make the directory: %s; make it for the user "
-			       "that runs learnspool",
-			       dir, strerror(errno));
+	/* Before the lock: nothing of ours is left in a directory of somebody else's. */
+	if (store_lmdb_check_dir(dir, l->mode == LEDGER_WRITE, e) == -1)
+		return -1;
 	if (l->mode != LEDGER_READ && (l->lock = lock_take(dir, command, e)) == -1)
 		return -1;
 	l->store = store_lmdb_open(dir, l->mode != LEDGER_READ, e);
@@ -504,7 +502,7 @@ static bool touched_at(enum store_map map, struct store_value v, int64_t *then)
 	if (map == STORE_DIGEST && record_digest_decode(v.data, v.len, &d))
 		*then = d.last_seen;
 	else if (map == STORE_UID && record_uid_decode(v.data, v.len, &u))
-		*then = u.settled_at;
+		*then = u.state >= STATE_SETTLED ? u.settled_at : 0; /* else it is work to do */
 	else
 		return false;
 	return true;

@@ -145,8 +145,8 @@ int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome ou
 /* ---- forgetting ---- */
 
 /*
- * Delete the records of STORE_DIGEST or STORE_UID that were last touched before that time. Looks at
- * max records, and goes on there with the next call, so that a run costs little however
+ * Delete the records of STORE_DIGEST, or of STORE_UID if they are settled, that were last touched
+ * before that time. Looks at max records, and goes on there with the next call, so that a run costs little however
  * large the ledger is. Adds to *forgotten.
  */
 int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t max,

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backlog.h"
 #include "clock.h"
 #include "log.h"
+#include "mark.h"
 #include "marker.h"
 #include "mime.h"
 #include "progress.h"
@@ -504,7 +506,7 @@ static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
 	    .max_size = p->conf->max_size,
 	    .seen_only = p->source->seen_only,
 	    .newest = p->source->hold > 0 ? clock_now() - p->source->hold : INT64_MAX,
-	    .trust_skipped = p->box.uidnext <= 1,
+	    .trust_skipped = !p->box.whole,
 	};
 	struct source_message m = {0};
 	int rc;
@@ -540,9 +542,8 @@ static int load_box(struct pipeline *p, struct err *e)
 		log_warn("account %s: mailbox %s was made anew by the server (UIDVALIDITY %u, was "
 			 "%u); its messages are told apart by their content",
 			 s->account, s->mailbox, s->uidvalidity, p->box.uidvalidity);
-	/* A box that was known keeps $LearnSkipped from being believed: its digests are. */
 	p->box.uidvalidity = s->uidvalidity;
-	p->box.uidnext = known ? 2 : 1;
+	p->box.uidnext = 1;
 	p->box.modseq = 0;
 	if (ledger_forget_stale(p->ledger, &p->box, e) == -1)
 		return -1;
@@ -616,57 +617,6 @@ static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-/* Add to todo what was found, less what the ledger has settled. */
-static int add_new(struct pipeline *p, const struct uidset *found, struct uidset *todo,
-		   struct err *e)
-{
-	for (size_t i = 0; i < found->n; i++) {
-		uint64_t at = found->range[i].first, last = found->range[i].last;
-
-		while (at <= last) {
-			uint32_t uid = (uint32_t)at;
-			struct record_uid r;
-			int rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e);
-			bool open = rc == 1 && uid <= last && r.state == STATE_SUBMITTED;
-			uint64_t end = rc == 1 && uid <= last ? uid : last + 1;
-
-			if (rc == -1)
-				return -1;
-			if ((end > at && uidset_add(todo, (uint32_t)at, (uint32_t)(end - 1)) == -1) ||
-			    (open && uidset_add(todo, uid, uid) == -1))
-				return err_set(e, ERR_FATAL, ERR_LOCAL,
-					       "account %s: mailbox %s: more gaps between its "
-					       "messages than can be held; let it be compacted",
-					       p->source->account, p->source->mailbox);
-			at = end + 1;
-		}
-	}
-	return 0;
-}
-
-/* Keep the lowest --max messages. */
-static void limit(struct pipeline *p, struct uidset *todo)
-{
-	struct uidset kept = {0};
-	char text[UIDSET_WIRE_MAX];
-	uint64_t n = uidset_count(todo), want;
-
-	if (p->left < 0 || n <= (uint64_t)p->left) {
-		p->left -= p->left < 0 ? 0 : (int64_t)n;
-		return;
-	}
-	for (want = (uint64_t)p->left; want > 0;) {
-		size_t got = uidset_take(todo, want, text, sizeof text, &kept);
-
-		if (got == 0)
-			break;
-		want -= got;
-	}
-	p->left = 0;
-	uidset_free(todo);
-	*todo = kept;
-}
-
 static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struct uidset *todo,
 			struct err *e)
 {
@@ -676,10 +626,10 @@ static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struc
 	if (first <= last && p->source->exists > 0)
 		rc = p->source->ops->list(p->source, first, last, &found, e);
 	if (rc == 0)
-		rc = add_new(p, &found, todo, e);
+		rc = backlog_add(p->ledger, &p->box, &found, todo, e);
 	uidset_free(&found);
 	if (rc == 0)
-		limit(p, todo);
+		backlog_limit(todo, &p->left);
 	if (rc == 0 && todo->n > 0) {
 		report_mailbox(p->report, p->source->account, p->source->mailbox,
 			       uidset_count(todo));
@@ -698,7 +648,7 @@ static int learn_new(struct pipeline *p, struct err *e)
 	struct source *s = p->source;
 	uint32_t last = s->uidnext ? s->uidnext - 1 : UINT32_MAX;
 	uint32_t step = s->exists < SEARCH_ALL_BELOW ? UINT32_MAX : SEARCH_WINDOW;
-	uint32_t first = p->box.uidnext > 2 ? p->box.uidnext : 1, end;
+	uint32_t first = p->box.uidnext, end;
 	struct uidset todo = {0};
 	int rc = unfinished(p, &todo, e);
 
@@ -715,101 +665,20 @@ static int learn_new(struct pipeline *p, struct err *e)
 	return rc;
 }
 
-/* ---- marks ---- */
-
-enum { MARK_CHUNK = 1000 };
-
-struct mark {
-	enum mail_class class;
-	enum outcome outcome;
-};
-
-/* Up to MARK_CHUNK settled messages from *uid on that get the same mark as the first of them. */
-static int next_to_mark(struct pipeline *p, uint32_t *uid, struct mark want, struct uidset *set,
-			struct err *e)
-{
-	struct record_uid r;
-	int rc, n = 0;
-
-	while (n < MARK_CHUNK &&
-	       (rc = ledger_message_seek(p->ledger, &p->box, uid, &r, e)) != 0) {
-		bool learned = r.outcome == OUTCOME_LEARNED || r.outcome == OUTCOME_KNOWN;
-		bool wanted = want.outcome == OUTCOME_LEARNED;
-
-		if (rc == -1)
-			return -1;
-		if (r.state == STATE_SETTLED && learned == wanted &&
-		    (!learned || r.class == want.class)) {
-			if (uidset_add(set, *uid, *uid) == -1)
-				return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
-			n++;
-		}
-		if (*uid == UINT32_MAX)
-			break;
-		++*uid;
-	}
-	return 0;
-}
-
-static int record_marked(struct pipeline *p, const struct uidset *set, struct err *e)
-{
-	for (size_t i = 0; i < set->n; i++)
-		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++)
-			if (ledger_advance(p->ledger, &p->box, (uint32_t)u, STATE_MARKED, e) == -1)
-				return -1;
-	return commit(p, e);
-}
-
-static int mark_kind(struct pipeline *p, struct mark kind, struct err *e)
-{
-	struct source *s = p->source;
-	struct uidset set = {0}, left = {0};
-	uint32_t uid = 1;
-	int rc;
-
-	while ((rc = next_to_mark(p, &uid, kind, &set, e)) == 0 && set.n > 0) {
-		if (uidset_union(&left, &set) == -1)
-			rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
-		if (rc == 0 && s->can_mark)
-			rc = s->ops->mark(s, &left, kind.class, kind.outcome, e);
-		if (rc == 0)
-			rc = record_marked(p, &set, e);
-		uidset_clear(&set);
-		uidset_clear(&left);
-		if (rc == -1)
-			break;
-	}
-	uidset_free(&set);
-	uidset_free(&left);
-	return rc;
-}
-
 /* Mark on the server what is settled; the ledger is durable before. */
-static int mark_settled(struct pipeline *p, struct err *e)
+static int mark_all(struct pipeline *p, struct err *e)
 {
-	static const struct mark kinds[] = {{CLASS_SPAM, OUTCOME_LEARNED},
-					    {CLASS_HAM, OUTCOME_LEARNED},
-					    {CLASS_NONE, OUTCOME_SURE}};
-
 	if (commit(p, e) == -1)
 		return -1;
-	if (p->dry_run)
-		return 0;
-	if (!p->source->can_mark)
-		log_warn("account %s: mailbox %s allows no keywords of ours; only the ledger knows "
-			 "what was learned",
-			 p->source->account, p->source->mailbox);
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (mark_kind(p, kinds[i], e) == -1)
-			return -1;
-	return 0;
+	return p->dry_run ? 0 : mark_settled(p->ledger, p->source, &p->box, e);
 }
 
 /* The mailbox was gone through to its end: the next run begins behind it. */
 static int record_complete(struct pipeline *p, struct err *e)
 {
 	if (p->source->uidnext > 0)
-		p->box.uidnext = p->source->uidnext > 1 ? p->source->uidnext : 2;
+		p->box.uidnext = p->source->uidnext;
+	p->box.whole = true;
 	p->box.modseq = p->source->modseq;
 	if (ledger_mailbox_put(p->ledger, p->source->account, p->source->mailbox, &p->box, e) == -1)
 		return -1;
@@ -863,7 +732,7 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	whole = rc == 0 && !pipeline_is_full(p);
 	/* Whatever happened: what is settled is recorded, and marked if the server still listens. */
 	if (rc == 0 || e->scope == ERR_FATAL) {
-		if (mark_settled(p, rc == 0 ? e : &second) == -1)
+		if (mark_all(p, rc == 0 ? e : &second) == -1)
 			rc = -1;
 	} else if (commit(p, &second) == -1) {
 		*e = second;

@@ -11,7 +11,7 @@ enum {
 	UID_SIZE = 5 + 8 + DIGEST_SIZE,
 	DIGEST_HEAD = 3 + 4 * 3 + 8 * 3 + 1,
 	REPORTER_RECORD = RECORD_REPORTER_SIZE + 1 + 8,
-	MAILBOX_SIZE = 1 + 4 * 3 + 8,
+	MAILBOX_SIZE = 1 + 4 * 3 + 8 + 1,
 	RUN_SIZE = 6,
 };
 
@@ -154,6 +154,7 @@ size_t record_mailbox_encode(const struct record_mailbox *r, unsigned char *out)
 	put(&w, r->uidvalidity, 4);
 	put(&w, r->uidnext, 4);
 	put(&w, r->modseq, 8);
+	put(&w, r->whole, 1);
 	return MAILBOX_SIZE;
 }
 
@@ -167,6 +168,7 @@ bool record_mailbox_decode(const void *data, size_t len, struct record_mailbox *
 	r->uidvalidity = (uint32_t)take(&in, 4);
 	r->uidnext = (uint32_t)take(&in, 4);
 	r->modseq = take(&in, 8);
+	r->whole = take(&in, 1) != 0;
 	return true;
 }
 

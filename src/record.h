@@ -71,6 +71,7 @@ struct record_mailbox {
 	uint32_t number; /* its name in the keys of messages */
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;
+	bool whole; /* a run went through it to its end before, whatever the UIDVALIDITY was */
 };
 
 /*

@@ -72,6 +72,12 @@ struct store {
 };
 
 /*
+ * See that dir is a directory of ours that others cannot write to, or make it (mode 0700). Returns
+ * 0, or -1 with an ERR_FATAL/ERR_CONFIG error.
+ */
+int store_lmdb_check_dir(const char *dir, bool make, struct err *e);
+
+/*
  * LMDB in directory dir. write: made (mode 0700) where it is missing; the caller holds the run
  * lock (lock.h). Not write: for reading beside a run that writes. NULL with an ERR_FATAL error:
  * ERR_CONFIG (not a directory, other people's, no permission), ERR_LOCAL.

@@ -290,12 +290,11 @@ static const struct store_ops lmdb_ops = {
     lmdb_del,	lmdb_seek,   lmdb_next,	 lmdb_backup, lmdb_close,
 };
 
-/* The directory: ours, or made; what others can write to is not believed. */
-static int check_dir(const char *dir, bool write, struct err *e)
+int store_lmdb_check_dir(const char *dir, bool make, struct err *e)
 {
 	struct stat st;
 
-	if (write && mkdir(dir, 0700) == -1 && errno != EEXIST)
+	if (make && mkdir(dir, 0700) == -1 && errno != EEXIST)
 		return err_set(e, ERR_FATAL, ERR_CONFIG,
 			       "ledger %s: cannot make the directory: %s; make it for the user "
 			       "that runs learnspool",
@@ -429,7 +428,7 @@ struct store *store_lmdb_open(const char *dir, bool write, struct err *e)
 	struct store_lmdb *s;
 	int rc;
 
-	if (check_dir(dir, write, e) == -1)
+	if (store_lmdb_check_dir(dir, write, e) == -1)
 		return NULL;
 	s = calloc(1, sizeof *s);
 	if (s == NULL || strlen(dir) >= sizeof s->dir) {

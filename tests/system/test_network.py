@@ -92,7 +92,7 @@ SAID = {
     "before SEARCH": Fault("cut", rb"\* ESEARCH", before=True),
     "in SEARCH": Fault("cut", rb"\* ESEARCH \(TAG"),
     "after SEARCH": Fault("cut", rb"L3 OK[^\n]*\n"),
-    "in metadata": Fault("cut", rb"INTERNALDATE \"0"),
+    "in metadata": Fault("cut", rb"INTERNALDATE"),
     "after metadata": Fault("cut", rb"L4 OK[^\n]*\n"),
     "in a literal's length": Fault("cut", rb"BODY\[\] \{\d"),
     "before a literal": Fault("cut", rb"BODY\[\] \{\d+\}\r\n"),

@@ -56,12 +56,19 @@ static const struct record_digest digest_record = {
     .last_seen = 1700000001,
     .verdict_at = -2,
     .answer = "3 < 11",
+    .reporter = {{"reporter", CLASS_HAM, 1700000000}, {"RepOrter", CLASS_SPAM, -1}},
+    .n_reporters = 2,
 };
 static const char digest_bytes[] = "010104"
 				   "000000030000010200010001"
 				   "000000006553f100000000006553f101fffffffffffffffe"
 				   "06"
-				   "33203c203131";
+				   "33203c203131"
+				   "02"
+				   "7265706f72746572"
+				   "02000000006553f100"
+				   "5265704f72746572"
+				   "01ffffffffffffffff";
 
 static const struct record_mailbox mailbox_record = {
     .number = 7, .uidvalidity = 4294967295, .uidnext = 256, .modseq = 0x0102030405060708};
@@ -125,6 +132,8 @@ static void test_numbers(void **state)
 	assert_int_equal(OUTCOME_OVERRULED, 7);
 	assert_int_equal(OUTCOME_FAILED, 8);
 	assert_int_equal(OUTCOME_UNTRUSTED, 9);
+	assert_int_equal(OUTCOME_HELD, 10);
+	assert_int_equal(OUTCOME_UNCONFIRMED, 11);
 	assert_int_equal(CLASS_NONE, 0);
 	assert_int_equal(CLASS_SPAM, 1);
 	assert_int_equal(CLASS_HAM, 2);
@@ -177,6 +186,13 @@ static void check_digest_round(const struct record_digest *r)
 	assert_true(got.last_seen == r->last_seen);
 	assert_true(got.verdict_at == r->verdict_at);
 	assert_string_equal(got.answer, r->answer);
+	assert_int_equal(got.n_reporters, r->n_reporters);
+	for (size_t i = 0; i < r->n_reporters; i++) {
+		assert_memory_equal(got.reporter[i].who, r->reporter[i].who,
+				    RECORD_REPORTER_SIZE);
+		assert_int_equal(got.reporter[i].class, r->reporter[i].class);
+		assert_true(got.reporter[i].at == r->reporter[i].at);
+	}
 }
 
 static void test_digest_round(void **state)
@@ -194,6 +210,11 @@ static void test_digest_round(void **state)
 		r.answer[n] = '\0';
 		check_digest_round(&r);
 	}
+	for (r.n_reporters = 0; r.n_reporters < RECORD_REPORTERS_MAX; r.n_reporters++) {
+		r.reporter[r.n_reporters] = digest_record.reporter[r.n_reporters % 2];
+		check_digest_round(&r);
+	}
+	check_digest_round(&r); /* the largest there is */
 }
 
 static void test_other_rounds(void **state)
@@ -347,25 +368,62 @@ static void test_ranges(void **state)
 	check_range(RUN, 5, 1);
 }
 
+/* Where the answer's length stands in digest_record, and its number of reporters. */
+enum {
+	ANSWER_AT = 39,
+	REPORTERS_AT = 46
+};
+
 /* An answer has the length that it says, fits, and has no NUL. */
 static void test_answer(void **state)
 {
 	unsigned char out[RECORD_VALUE_MAX] = {0};
-	size_t n = encode(DIGEST, out), head = n - 6;
+	size_t n = encode(DIGEST, out);
 
 	(void)state;
-	assert_int_equal(out[head - 1], 6);
+	assert_int_equal(out[ANSWER_AT], 6);
 	for (int said = 0; said < 256; said++) {
-		out[head - 1] = (unsigned char)said;
+		out[ANSWER_AT] = (unsigned char)said;
 		assert_int_equal(decode(DIGEST, out, n), said == 6);
 	}
-	memset(out + head, 'x', sizeof out - head);
-	out[head - 1] = RECORD_ANSWER_MAX + 1;
-	assert_false(decode(DIGEST, out, head + RECORD_ANSWER_MAX + 1));
-	out[head - 1] = RECORD_ANSWER_MAX;
-	assert_true(decode(DIGEST, out, head + RECORD_ANSWER_MAX));
-	out[head + 3] = '\0';
-	assert_false(decode(DIGEST, out, head + RECORD_ANSWER_MAX));
+	memset(out + ANSWER_AT, 'x', sizeof out - ANSWER_AT);
+	n = ANSWER_AT + 1 + RECORD_ANSWER_MAX;
+	out[ANSWER_AT] = RECORD_ANSWER_MAX;
+	out[n] = 0; /* no reporters */
+	assert_true(decode(DIGEST, out, n + 1));
+	out[n - 1] = '\0';
+	assert_false(decode(DIGEST, out, n + 1));
+	out[n - 1] = 'x';
+	out[ANSWER_AT]++;
+	out[n] = 'x';
+	out[n + 1] = 0;
+	assert_false(decode(DIGEST, out, n + 2));
+}
+
+/* As many reporters as it says, no more than there may be, each for spam or ham. */
+static void test_reporters(void **state)
+{
+	unsigned char out[RECORD_VALUE_MAX + 100] = {0};
+	size_t n = encode(DIGEST, out);
+
+	(void)state;
+	assert_int_equal(out[REPORTERS_AT], 2);
+	for (int said = 0; said < 256; said++) {
+		out[REPORTERS_AT] = (unsigned char)said;
+		assert_int_equal(decode(DIGEST, out, n), said == 2);
+	}
+	out[REPORTERS_AT] = 2;
+	for (int class = 0; class < 256; class ++) {
+		out[n - 9] = (unsigned char)class;
+		assert_int_equal(decode(DIGEST, out, n),
+				 class == CLASS_SPAM || class == CLASS_HAM);
+	}
+	memset(out + REPORTERS_AT, CLASS_SPAM, sizeof out - REPORTERS_AT);
+	for (size_t said = 0; said <= RECORD_REPORTERS_MAX + 1; said++) {
+		out[REPORTERS_AT] = (unsigned char)said;
+		assert_int_equal(decode(DIGEST, out, REPORTERS_AT + 1 + 17 * said),
+				 said <= RECORD_REPORTERS_MAX);
+	}
 }
 
 /* ---- keys ---- */
@@ -411,7 +469,8 @@ int main(void)
 	    cmocka_unit_test(test_digest_round), cmocka_unit_test(test_other_rounds),
 	    cmocka_unit_test(test_truncated),	 cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_ranges),	 cmocka_unit_test(test_answer),
-	    cmocka_unit_test(test_key_order),	 cmocka_unit_test(test_mailbox_key),
+	    cmocka_unit_test(test_reporters),	 cmocka_unit_test(test_key_order),
+	    cmocka_unit_test(test_mailbox_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,57 @@
+#include "backlog.h"
+
+#include <stdbool.h>
+
+/* The UIDs from first to last that the ledger has no record of. */
+static int add_range(struct ledger *l, const struct record_mailbox *box, uint64_t first,
+		     uint64_t last, struct uidset *todo, struct err *e)
+{
+	while (first <= last) {
+		uint32_t uid = (uint32_t)first;
+		struct record_uid ignored;
+		int rc = ledger_message_seek(l, box, &uid, &ignored, e);
+		uint64_t end = rc == 1 && uid <= last ? uid : last + 1;
+
+		if (rc == -1)
+			return -1;
+		if (end > first && uidset_add(todo, (uint32_t)first, (uint32_t)(end - 1)) == -1)
+			return err_set(e, ERR_FATAL, ERR_LOCAL,
+				       "more gaps between the messages of a mailbox than can be "
+				       "held; let the mailbox be compacted");
+		first = end + 1;
+	}
+	return 0;
+}
+
+int backlog_add(struct ledger *l, const struct record_mailbox *box, const struct uidset *found,
+		struct uidset *todo, struct err *e)
+{
+	for (size_t i = 0; i < found->n; i++)
+		if (add_range(l, box, found->range[i].first, found->range[i].last, todo, e) == -1)
+			return -1;
+	return 0;
+}
+
+void backlog_limit(struct uidset *todo, int64_t *left)
+{
+	uint64_t n = uidset_count(todo);
+	struct uidset kept = {0};
+	char text[UIDSET_WIRE_MAX];
+
+	if (*left < 0)
+		return;
+	if (n <= (uint64_t)*left) {
+		*left -= (int64_t)n;
+		return;
+	}
+	while (*left > 0) {
+		size_t got = uidset_take(todo, (size_t)*left, text, sizeof text, &kept);
+
+		if (got == 0)
+			break; /* no memory: less is taken, the rest stays for the next run */
+		*left -= (int64_t)got;
+	}
+	*left = 0;
+	uidset_free(todo);
+	*todo = kept;
+}
