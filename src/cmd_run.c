@@ -8,15 +8,11 @@
 
 static void say_rspamd(struct run *r)
 {
-	const struct report_counts *c = &r->report.total;
 	struct rspamd_stat stat;
 	struct err e;
 
-	/* Its sum grows by what was learned and did not change class. */
 	if (rspamd_stat(r->rspamd, &stat, &e) == 0 && stat.bayes)
-		report_rspamd(&r->report, stat.spam, stat.ham,
-			      stat.spam + stat.ham >= r->before.spam + r->before.ham +
-							  c->outcome[OUTCOME_LEARNED] - c->flipped);
+		report_rspamd(&r->report, stat.spam, stat.ham);
 }
 
 static void do_jobs(struct run *r)

@@ -27,17 +27,18 @@ static int no_memory(struct err *e)
 	return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 }
 
-/* The next CHUNK messages from *uid on that may go. */
+/* The next CHUNK messages from *uid on that may go; *uid is 0 after the last. */
 static int collect(struct expire *x, const struct record_mailbox *box, uint32_t *uid,
 		   struct chunk *c, struct err *e)
 {
 	int64_t n = x->left < CHUNK ? x->left : CHUNK;
 	struct record_uid r;
-	int rc = 0;
+	int rc = 1;
 
 	uidset_clear(&c->fresh);
 	uidset_clear(&c->resumed);
-	while (n > 0 && (rc = ledger_message_seek(x->ledger, box, uid, &r, e)) == 1) {
+	while (n > 0 && *uid != 0 &&
+	       (rc = ledger_message_seek(x->ledger, box, uid, &r, e)) == 1) {
 		struct uidset *set = r.state == STATE_PURGING ? &c->resumed : &c->fresh;
 
 		if (retain_may_go(&r, x->policy, x->now)) {
@@ -45,10 +46,10 @@ static int collect(struct expire *x, const struct record_mailbox *box, uint32_t 
 				return no_memory(e);
 			n--;
 		}
-		if (*uid == UINT32_MAX)
-			break;
-		++*uid;
+		++*uid; /* behind the largest there is comes 0 */
 	}
+	if (rc == 0)
+		*uid = 0;
 	return rc == -1 ? -1 : 0;
 }
 
@@ -152,11 +153,10 @@ static int expire_chunks(struct expire *x, struct source *s, const struct record
 	uint32_t uid = 1;
 	int rc = 0;
 
-	while (rc == 0 && x->left > 0 && !stop_requested()) {
-		rc = collect(x, box, &uid, &c, e);
-		if (rc == -1 || (c.fresh.n == 0 && c.resumed.n == 0))
-			break;
-		rc = narrow(x, s, box, &c.fresh, false, e);
+	while (rc == 0 && x->left > 0 && uid != 0) {
+		rc = stop_requested() ? stop_error(e) : collect(x, box, &uid, &c, e);
+		if (rc == 0)
+			rc = narrow(x, s, box, &c.fresh, false, e);
 		if (rc == 0)
 			rc = narrow(x, s, box, &c.resumed, true, e);
 		if (rc == 0)
@@ -191,11 +191,10 @@ int expire_mailbox(struct expire *x, struct source *s, struct err *e)
 int expire_ledger(struct expire *x, struct err *e)
 {
 	uint64_t digests = 0, messages = 0;
-	int64_t horizon;
+	int64_t horizon = retain_horizon(x->policy, x->now);
 
-	if (x->policy->forget == CONF_NEVER || x->dry_run)
+	if (horizon == 0 || x->dry_run)
 		return 0;
-	horizon = x->now - x->policy->forget;
 	if (ledger_forget(x->ledger, STORE_DIGEST, horizon, FORGET_PER_RUN, &digests, e) == -1 ||
 	    ledger_forget(x->ledger, STORE_UID, horizon, FORGET_PER_RUN, &messages, e) == -1)
 		return -1;

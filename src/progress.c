@@ -20,6 +20,11 @@ void progress_allow(bool yes)
 	bar.allowed = yes && isatty(STDOUT_FILENO);
 }
 
+bool progress_is_shown(void)
+{
+	return bar.allowed;
+}
+
 static void draw(int64_t now)
 {
 	static const char full[] = "##############################";

@@ -11,6 +11,9 @@
 /* Allow it at all; drawn only where standard output is a terminal. */
 void progress_allow(bool yes);
 
+/* Is there anything to be seen of it? */
+bool progress_is_shown(void);
+
 /* Begin a line for total steps, called label. */
 void progress_begin(const char *label, uint64_t total);
 

@@ -68,8 +68,10 @@ void report_mailbox(struct report *r, const char *account, const char *mailbox, 
 		return;
 	}
 	/* Without a terminal there is one line a mailbox, at its end. */
-	if (!r->quiet)
-		progress_begin(r->dry_run ? "reading" : "learning", n);
+	if (!progress_is_shown())
+		return;
+	printf("%s %s: %llu new\n", account, mailbox, (unsigned long long)n);
+	progress_begin("learning", n);
 }
 
 /* A dry run's verb: what would be done. */
@@ -283,23 +285,28 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 	print_counts(c);
 }
 
-void report_rspamd(struct report *r, uint64_t spam, uint64_t ham, bool current)
+static void print_rspamd(uint64_t spam, uint64_t ham, bool learned)
 {
-	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:I, s:I, s:b}", "event", "rspamd", "spam",
-				   (json_int_t)spam, "ham", (json_int_t)ham, "current", current));
-		return;
-	}
-	if (r->quiet)
-		return;
-	printf("rspamd's own count: spam %llu, ham %llu", (unsigned long long)spam,
-	       (unsigned long long)ham);
-	if (!current)
-		printf(" (it lags by up to a minute)");
-	else if (spam < RSPAMD_MIN_LEARNS || ham < RSPAMD_MIN_LEARNS)
-		printf(" - Bayes begins at %d of each, unless configured otherwise",
-		       RSPAMD_MIN_LEARNS);
-	putchar('\n');
+	double ratio = spam > 0 ? (double)ham / (double)spam : 0;
+
+	printf("rspamd now: spam %llu/%d, ham %llu/%d", (unsigned long long)spam,
+	       RSPAMD_MIN_LEARNS, (unsigned long long)ham, RSPAMD_MIN_LEARNS);
+	if (spam >= RSPAMD_MIN_LEARNS && ham >= RSPAMD_MIN_LEARNS)
+		printf(ratio >= 1 ? " - Bayes is active, balance 1:%.1f"
+				  : " - Bayes is active, balance %.1f:1",
+		       ratio >= 1 ? ratio : 1 / ratio);
+	else if (!learned)
+		printf(" - Bayes waits for %d of each", RSPAMD_MIN_LEARNS);
+	printf(" (its count lags by up to a minute)\n");
+}
+
+void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
+{
+	if (r->format == REPORT_JSON)
+		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam", (json_int_t)spam,
+				   "ham", (json_int_t)ham));
+	else if (!r->quiet)
+		print_rspamd(spam, ham, r->total.outcome[OUTCOME_LEARNED] > 0);
 }
 
 static void print_learned(const struct report *r)

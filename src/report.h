@@ -63,11 +63,8 @@ void report_message(struct report *r, const struct report_message *m);
 void report_mailbox_end(struct report *r, const char *account, const char *mailbox,
 			const struct report_counts *c);
 
-/*
- * What rspamd says of itself: learns of each class by its own count. current: the count has what
- * this run had it learn; it lags by up to a minute.
- */
-void report_rspamd(struct report *r, uint64_t spam, uint64_t ham, bool current);
+/* What rspamd says of itself: learns of each class by its own count, which lags by a minute. */
+void report_rspamd(struct report *r, uint64_t spam, uint64_t ham);
 
 /* Retention: a mailbox begins; one message went (or would); some were left to others; it ends. */
 void report_expire_begin(struct report *r);

@@ -31,7 +31,7 @@ bool retain_may_go(const struct record_uid *r, const struct conf_retention *p, i
 	return is_over(r->settled_at, retain_age(r, p), now);
 }
 
-bool retain_may_forget(int64_t then, const struct conf_retention *p, int64_t now)
+int64_t retain_horizon(const struct conf_retention *p, int64_t now)
 {
-	return is_over(then, p->forget, now);
+	return p->forget == CONF_NEVER || now <= p->forget ? 0 : now - p->forget;
 }

@@ -12,16 +12,17 @@
 
 /*
  * May this message go now? Only what is marked (or was being purged) and whose age since it was
- * settled has reached the policy's; a failed message only if the policy says so. An age is never
- * negative: what was settled in the future (a clock set back) stays until the clock is there
- * again. What was settled at no known time stays.
+ * settled has reached the policy's; a failed message only if the policy says so. An age is
+ * never negative: what was settled in the future (a clock set back) stays until the clock is
+ * there again. What was settled at no known time stays.
  */
-bool retain_may_go(const struct record_uid *r, const struct conf_retention *policy, int64_t now);
+bool retain_may_go(const struct record_uid *r, const struct conf_retention *policy,
+		   int64_t now);
 
 /* How long such a message is kept, in seconds, or CONF_NEVER. */
 int64_t retain_age(const struct record_uid *r, const struct conf_retention *policy);
 
-/* May the ledger forget what was last touched at then? */
-bool retain_may_forget(int64_t then, const struct conf_retention *policy, int64_t now);
+/* The ledger may forget what was last touched before this time; 0: nothing. */
+int64_t retain_horizon(const struct conf_retention *policy, int64_t now);
 
 #endif

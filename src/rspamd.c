@@ -268,6 +268,12 @@ static int cannot_reach(struct rspamd *r, CURLcode code, struct err *e)
 		       r->conf->url, curl_easy_strerror(code));
 }
 
+static int abort_on_stop(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)ctx, (void)a, (void)b, (void)c, (void)d;
+	return stop_requested();
+}
+
 int rspamd_stat(struct rspamd *r, struct rspamd_stat *out, struct err *e)
 {
 	struct slot *s = &r->stat;
@@ -283,7 +289,11 @@ int rspamd_stat(struct rspamd *r, struct rspamd_stat *out, struct err *e)
 	curl_easy_setopt(s->curl, CURLOPT_URL, url);
 	curl_easy_setopt(s->curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, s->headers);
+	curl_easy_setopt(s->curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(s->curl, CURLOPT_XFERINFOFUNCTION, abort_on_stop);
 	code = curl_easy_perform(s->curl);
+	if (code == CURLE_ABORTED_BY_CALLBACK)
+		return stop_error(e);
 	if (code != CURLE_OK)
 		return cannot_reach(r, code, e);
 	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);

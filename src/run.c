@@ -24,9 +24,11 @@ void run_fail(struct run *r, const struct err *e)
 /* Before any mail is touched: can rspamd learn at all? */
 static int check_rspamd(struct run *r, struct err *e)
 {
-	if (rspamd_stat(r->rspamd, &r->before, e) == -1)
+	struct rspamd_stat stat;
+
+	if (rspamd_stat(r->rspamd, &stat, e) == -1)
 		return -1;
-	if (r->before.bayes)
+	if (stat.bayes)
 		return 0;
 	return err_set(e, ERR_FATAL, ERR_UNREACHABLE,
 		       "rspamd %s: has no working Bayes classifier (no statfiles in /stat), so it "

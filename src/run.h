@@ -24,7 +24,6 @@ struct run {
 	struct pipeline *pipeline; /* likewise */
 	struct trust *trust;	   /* likewise */
 	struct reporter_key reporter_key;
-	struct rspamd_stat before; /* what rspamd said when the run began */
 	struct expire expire;	   /* not owned: what run_expire works with */
 	struct report report;
 	int status; /* exit status of the first error; later ones are only said */

@@ -53,8 +53,8 @@ static int store_error(struct store_lmdb *s, int rc, const char *step, struct er
 	case EDQUOT:
 		return err_set(
 		    e, ERR_FATAL, ERR_TEMPORARY,
-		    "ledger %s: the disk is full; nothing was changed, make room and run "
-		    "again",
+		    "ledger %s: the disk is full; what was recorded before stays, make "
+		    "room and run again",
 		    s->dir);
 	case EACCES:
 	case EPERM:
@@ -358,17 +358,19 @@ static int open_env(struct store_lmdb *s)
 /* Read every page that this map has in use. */
 static int walk(MDB_txn *txn, MDB_dbi dbi)
 {
-	MDB_cursor *cursor;
+	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
 	int rc = mdb_cursor_open(txn, dbi, &cursor);
 
 	while (rc == 0 && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
 		for (size_t at = 0; at < value.mv_size; at += PAGE_BYTES)
 			(void)((volatile const char *)value.mv_data)[at];
+	if (cursor)
+		mdb_cursor_close(cursor);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* All of the ledger in dir, read in a process that may die of it. Nothing is freed. */
+/* All of the ledger in dir, read in a process that may die of it. */
 static int walk_all(const struct store_lmdb *parent)
 {
 	struct store_lmdb s = *parent;
@@ -376,6 +378,7 @@ static int walk_all(const struct store_lmdb *parent)
 	int rc;
 
 	s.write = false;
+	s.env = NULL;
 	rc = open_env(&s);
 	if (rc == 0)
 		rc = mdb_txn_begin(s.env, NULL, MDB_RDONLY, &s.txn);
@@ -386,6 +389,8 @@ static int walk_all(const struct store_lmdb *parent)
 		if (rc == 0)
 			rc = walk(s.txn, dbi);
 	}
+	mdb_txn_abort(s.txn);
+	mdb_env_close(s.env);
 	return rc;
 }
 

@@ -160,7 +160,7 @@ ODD: dict[str, dict[str, Callable[[bytes], Reply]]] = {
         command: lambda honest: CHATTER + honest
         for command in ("METADATA", "BODY", "UID STORE")},
     "answers behind the end": {
-        command: lambda honest: honest + CHATTER for command in ("METADATA", "BODY", "SELECT")},
+        command: lambda honest: honest + CHATTER for command in ("METADATA", "BODY")},
     "flags of messages while they are fetched": {
         "BODY": lambda honest: honest.replace(b"* 2 FETCH", b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n"
                                               b"* 2 FETCH")},
@@ -230,8 +230,6 @@ REFUSED: dict[str, tuple[str, Callable[[bytes], Reply], str]] = {
     "renamed while bodies come": ("BODY", only(b"NO [NONEXISTENT] renamed"), "renamed"),
     "a capability that is none": ("UID SEARCH", only(b"BAD unknown RETURN"), "RETURN"),
     "CONDSTORE that is none": ("SELECT", only(b"BAD no parameters"), "no parameters"),
-    "silence": ("METADATA", lambda honest: then_silence(), "did not answer"),
-    "dripping a literal": ("BODY", lambda honest: drip(honest, 0.1), "did not answer"),
 }
 
 
@@ -252,7 +250,7 @@ ONCE: dict[str, tuple[str, Callable[[bytes], Reply]]] = {
     "BYE": ("UID SEARCH", lambda honest: then_cut(b"* BYE for maintenance\r\n")),
     "hanging up": ("METADATA", lambda honest: then_cut(honest[:70])),
     "silence in a literal": ("BODY", lambda honest: then_silence(honest[:200])),
-    "dripping": ("METADATA", lambda honest: drip(honest, 0.1)),
+    "dripping a literal": ("BODY", lambda honest: drip(honest, 0.1)),
 }
 
 
