@@ -1,5 +1,6 @@
 #include "pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ enum {
 struct arrival {
 	struct marker marker;
 	struct mime_info info;
-	unsigned char reporter[RECORD_REPORTER_SIZE];
+	const char *who; /* the reporter's address; "" unknown; borrowed */
+	unsigned char reporter[RECORD_REPORTER_SIZE]; /* its keyed hash */
 };
 
 /* One message between its body and its settling. */
@@ -363,7 +365,7 @@ static int stage(struct pipeline *p, struct source_message *m, const struct arri
 	    .info = a->info,
 	};
 	memcpy(x->reporter, a->reporter, sizeof x->reporter);
-	memcpy(x->deliver_to, marker_reporter(&a->marker), strlen(marker_reporter(&a->marker)) + 1);
+	snprintf(x->deliver_to, sizeof x->deliver_to, "%s", a->who);
 	m->body = (struct buf){0};
 	p->bytes += x->body.len;
 	p->staged++;
@@ -420,10 +422,12 @@ static int read_arrival(struct pipeline *p, struct source_message *m, struct arr
 
 	marker_read(m->body.data, m->body.len, &a->marker);
 	*why = p->source->proof ? trust_refuses(p->trust, &a->marker, p->source->class) : NULL;
+	/* In a mailbox of one's own the envelope is the spammer's. */
+	a->who = p->source->owner ? p->source->owner : marker_reporter(&a->marker);
+	reporter_hash(p->reporter_key, a->who, a->reporter);
 	rc = mime_read(m->body.data, m->body.len, &a->info, e);
-	reporter_hash(p->reporter_key, marker_reporter(&a->marker), a->reporter);
 	if (rc == 0 && p->conf->rspamd.deliver_to_reporter)
-		reporter_digest(p->reporter_key, marker_reporter(&a->marker), &a->info.digest);
+		reporter_digest(p->reporter_key, a->who, &a->info.digest);
 	return rc;
 }
 

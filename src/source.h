@@ -108,6 +108,7 @@ struct source {
 	enum mail_class class;
 	bool seen_only;
 	bool proof;   /* what lies here must prove that it is a report (trust.h) */
+	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; else NULL */
 	int64_t hold; /* seconds that a message lies before it counts */
 
 	/* set by open */

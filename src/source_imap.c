@@ -533,6 +533,7 @@ struct source *source_imap(struct imap *imap, const struct conf_account *account
 	    .class = mailbox->class,
 	    .seen_only = mailbox->seen_only,
 	    .proof = mailbox->proof,
+	    .owner = mailbox->keep == CONF_KEEP_YES ? account->name : NULL,
 	    .hold = mailbox->hold,
 	};
 	s->imap = imap;
