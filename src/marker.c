@@ -35,7 +35,8 @@ static void lower(char *s)
 		*s = (char)tolower((unsigned char)*s);
 }
 
-/* One "name=value" of the field. Unknown names may come with a later version; doubles may not. */
+/* One "name=value" of the field. Unknown names may come with a later version; doubles may not.
+ */
 static bool take_pair(struct marker *m, const char *pair)
 {
 	char *to = NULL;
@@ -103,31 +104,40 @@ static void read_return_path(struct marker *m, struct span value)
 	lower(m->return_path);
 }
 
-void marker_read(const char *msg, size_t len, struct marker *out)
+/* What stands above the marker, or above the original where there is none. */
+static void read_top(struct marker *m, const char *msg, size_t end)
 {
-	size_t end = mime_original(msg, len);
-	struct span header, body, name, value, top = {msg, end};
+	struct span header, body, name, value;
 
-	*out = (struct marker){.above = top};
-	/* Without anything cut the envelope's fields may stand on top all the same. */
-	if (end == 0)
-		top = (struct span){msg, len < MIME_MAX_HEADER ? len : MIME_MAX_HEADER};
-	part_split(top, &header, &body);
-	out->above.len = 0;
+	part_split((struct span){msg, end}, &header, &body);
 	while (part_field_next(&header, &name, &value)) {
 		if (text_equal_nocase(name.data, name.len, "X-Learnspool-Report")) {
-			if (end > 0)
-				read_marker(out, value);
+			read_marker(m, value);
 			break;
 		}
 		if (text_equal_nocase(name.data, name.len, "Return-Path"))
-			read_return_path(out, value);
+			read_return_path(m, value);
 		else if (text_equal_nocase(name.data, name.len, "Delivered-To"))
-			out->delivered_tos++;
-		else if (end == 0)
-			break; /* the original's own */
-		out->above = (struct span){msg, (size_t)(header.data - msg)};
+			m->delivered_tos++;
+		m->above = (struct span){msg, (size_t)(header.data - msg)};
 	}
+}
+
+void marker_read(const char *msg, size_t len, struct marker *out)
+{
+	size_t end = mime_original(msg, len);
+	struct span header, body, value;
+
+	*out = (struct marker){.above = {msg, 0}};
+	if (end > 0) {
+		read_top(out, msg, end);
+		return;
+	}
+	/* A mail like any other: servers put the envelope's sender above all that was there. */
+	part_split((struct span){msg, len < MIME_MAX_HEADER ? len : MIME_MAX_HEADER}, &header,
+		   &body);
+	if (part_field(header, "Return-Path", &value))
+		read_return_path(out, value);
 }
 
 const char *marker_reporter(const struct marker *m)

@@ -14,26 +14,35 @@
 #include "class.h"
 #include "part.h"
 
-enum { MARKER_TEXT_MAX = 512 }; /* bytes of a value; a longer one makes the field malformed */
+enum {
+	MARKER_TEXT_MAX = 512
+}; /* bytes of a value; a longer one makes the field malformed */
 
 struct marker {
-	bool found;	       /* there is an X-Learnspool-Report that collection can have put there */
-	bool malformed;	       /* ... and it is not of the form above */
-	enum mail_class class; /* NONE where it says none */
+	bool found;	/* there is an X-Learnspool-Report that collection can have put there */
+	bool malformed; /* ... and it is not of the form above */
+	enum mail_class class;				    /* NONE where it says none */
 	char user[MARKER_TEXT_MAX], token[MARKER_TEXT_MAX]; /* "" where it says none */
 
 	/* The fields above it; without one, those above the original (mime_original). */
 	struct span above;
-	unsigned return_paths, delivered_tos;
-	char return_path[MARKER_TEXT_MAX]; /* the envelope sender, without < and >; "" for none */
+	unsigned return_paths, delivered_tos; /* how many of them there are */
+
+	/*
+	 * The envelope sender: the topmost Return-Path, without < and >, in lower case. "" for
+	 * none. Where nothing of the collection's is on top, that is the topmost one of the
+	 * message, which is the server's own provided that the server writes one (return_paths
+	 * is 1 then).
+	 */
+	char return_path[MARKER_TEXT_MAX];
 };
 
 /* Read the top of a message. Nothing in out points anywhere but into msg. */
 void marker_read(const char *msg, size_t len, struct marker *out);
 
 /*
- * Who reported, in lower case: the marker's user, else the envelope sender; "" if unknown. Points
- * into m.
+ * Who reported, in lower case: the marker's user, else the envelope sender; "" if unknown.
+ * Points into m.
  */
 const char *marker_reporter(const struct marker *m);
 

@@ -1,5 +1,6 @@
 #include "trust.h"
 
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -8,19 +9,101 @@
 #include "text.h"
 
 /* Where reports come from unless the configuration says more: this machine. */
-static const char loopback[] = "127.0.0.1 ::1 IPv6:::1";
+static const char loopback[] = "127.0.0.1 ::1";
 
-enum { HASH_SIZE = 32 };
+enum {
+	HASH_SIZE = 32,
+	ADDRESS_SIZE = 16
+};
 
 struct trust {
 	const struct conf_reports *conf; /* borrowed */
 	struct secret token;
 };
 
+/* The next word of a list that blanks and commas separate; NULL at its end. */
+static const char *list_next(const char **list, size_t *len)
+{
+	const char *word = *list + strspn(*list, " ,\t");
+
+	*len = strcspn(word, " ,\t");
+	*list = word + *len;
+	return *len > 0 ? word : NULL;
+}
+
+static bool list_has(const char *list, const char *word)
+{
+	const char *p;
+	size_t n;
+
+	while ((p = list_next(&list, &n)) != NULL)
+		if (text_equal_nocase(p, n, word))
+			return true;
+	return false;
+}
+
+/* An address as IPv6 has it (RFC 4291, 2.5.5.2), so that each has one form. */
+static bool address_parse(const char *s, size_t len, unsigned char out[ADDRESS_SIZE])
+{
+	static const unsigned char ipv4[12] = {[10] = 0xff, [11] = 0xff};
+	char text[INET6_ADDRSTRLEN];
+
+	if (len > 5 && text_equal_nocase(s, 5, "IPv6:")) {
+		s += 5;
+		len -= 5;
+	}
+	if (len >= sizeof text || memchr(s, '\0', len))
+		return false;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	memcpy(out, ipv4, sizeof ipv4);
+	return inet_pton(AF_INET, text, out + sizeof ipv4) == 1 ||
+	       inet_pton(AF_INET6, text, out) == 1;
+}
+
+static bool list_has_address(const char *list, const unsigned char address[ADDRESS_SIZE])
+{
+	unsigned char one[ADDRESS_SIZE];
+	const char *p;
+	size_t n;
+
+	while ((p = list_next(&list, &n)) != NULL)
+		if (address_parse(p, n, one) && memcmp(one, address, ADDRESS_SIZE) == 0)
+			return true;
+	return false;
+}
+
+int trust_check(const struct conf_reports *conf, struct err *e)
+{
+	const char *list = conf->received ? conf->received : "", *p;
+	unsigned char address[ADDRESS_SIZE];
+	size_t n;
+
+	while ((p = list_next(&list, &n)) != NULL)
+		if (!address_parse(p, n, address))
+			return err_set(
+			    e, ERR_FATAL, ERR_CONFIG,
+			    "received: %.*s is no address; list the addresses that your "
+			    "servers write into Received, as in \"127.0.0.1 192.0.2.7\"",
+			    (int)n, p);
+	list = conf->senders ? conf->senders : "";
+	while ((p = list_next(&list, &n)) != NULL)
+		if (memchr(p, '@', n) == NULL)
+			return err_set(
+			    e, ERR_FATAL, ERR_CONFIG,
+			    "senders: %.*s is neither an address nor a domain with @ in "
+			    "front; write @%.*s",
+			    (int)n, p, (int)n, p);
+	return 0;
+}
+
 struct trust *trust_open(const struct conf_reports *conf, struct err *e)
 {
-	struct trust *t = calloc(1, sizeof *t);
+	struct trust *t;
 
+	if (trust_check(conf, e) == -1)
+		return NULL;
+	t = calloc(1, sizeof *t);
 	if (t == NULL) {
 		err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 		return NULL;
@@ -46,21 +129,6 @@ bool trust_is_asked(const struct trust *t)
 	return t->token.text || t->conf->senders || t->conf->received;
 }
 
-/* Is the word one of those in list, which blanks and commas separate? */
-static bool list_has(const char *list, const char *word, size_t len)
-{
-	for (const char *p = list; *p;) {
-		size_t n;
-
-		p += strspn(p, " ,\t");
-		n = strcspn(p, " ,\t");
-		if (n > 0 && n == len && strncasecmp(p, word, n) == 0)
-			return true;
-		p += n;
-	}
-	return false;
-}
-
 /* Hashes of equal length are compared, so that neither length nor content shows in the time. */
 static bool token_is(const struct secret *token, const char *given)
 {
@@ -72,46 +140,90 @@ static bool token_is(const struct secret *token, const char *given)
 	       CRYPTO_memcmp(a, b, HASH_SIZE) == 0;
 }
 
-/* Where word begins in v as a word of its own; NULL where it does not. */
-static const char *find_word(struct span v, const char *word)
+/* Blanks and comments, which may stand inside each other, off the front (RFC 5322, 3.2.2). */
+static void skip_comments(struct span *v)
 {
-	size_t n = strlen(word);
+	int depth = 0;
 
-	for (size_t i = 0; i + n <= v.len; i++) {
-		bool begins = i == 0 || v.data[i - 1] == ' ' || v.data[i - 1] == '\t' ||
-			      v.data[i - 1] == '\n' || v.data[i - 1] == '\r';
-
-		if (begins && strncasecmp(v.data + i, word, n) == 0)
-			return v.data + i;
+	for (; v->len > 0; v->data++, v->len--) {
+		if (*v->data == '(')
+			depth++;
+		else if (depth == 0 && strchr(" \t\r\n", *v->data) == NULL)
+			return;
+		else if (*v->data == ')')
+			depth--;
 	}
-	return NULL;
+}
+
+/* The next word of a Received field; empty at its end. */
+static struct span next_word(struct span *v)
+{
+	struct span word;
+	size_t n = 0;
+
+	skip_comments(v);
+	while (n < v->len && strchr(" \t\r\n(", v->data[n]) == NULL)
+		n++;
+	word = (struct span){v->data, n};
+	v->data += n;
+	v->len -= n;
+	return word;
 }
 
 /*
- * A Received field (RFC 5321, section 4.4) of a hop that we trust. Its from part names the peer, with
- * addresses in brackets: the one that our server saw, and perhaps one that the peer claims, so all of
- * them must be allowed. Without a from part, or with none but a name over LMTP, the message was
- * handed over on this machine.
+ * Handed over on this machine, in a field without any address: "by MX (Postfix, from userid
+ * 1)",
+ * "(from alice@localhost) by MX", "from MX by HOST with LMTP", "from alice by MX with local
+ * (Exim)".
+ */
+static bool received_is_local(struct span v)
+{
+	static const char *const form[] = {"from", NULL, "by", NULL, "with"};
+	struct span word;
+
+	for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
+		word = next_word(&v);
+		if (form[i] && !text_equal_nocase(word.data, word.len, form[i]))
+			return i == 0;
+	}
+	word = next_word(&v);
+	return text_equal_nocase(word.data, word.len, "local") ||
+	       (word.len >= 4 && text_equal_nocase(word.data, 4, "LMTP"));
+}
+
+/*
+ * A Received field (RFC 5321, section 4.4) of a hop that we trust. The server that wrote it
+ * says in brackets or parentheses which peer it saw, and a stranger writes much of the rest:
+ * HELO, recipient, sender. So no word is looked for, and every address in the field must be
+ * allowed.
  */
 static bool received_is_ours(struct span v, const char *allowed)
 {
-	const char *by = find_word(v, "by "), *end = v.data + v.len, *p;
-	struct span rest;
+	const char *end = v.data + v.len;
 	bool any = false;
 
-	if (by == NULL)
-		return false;
-	for (p = v.data; p < by && (p = memchr(p, '[', (size_t)(by - p))) != NULL;) {
-		const char *close = memchr(p, ']', (size_t)(by - p));
+	for (const char *p = v.data; p < end; p++) {
+		unsigned char address[ADDRESS_SIZE];
+		size_t n = 0;
 
-		if (close == NULL || !list_has(allowed, p + 1, (size_t)(close - p - 1)))
-			return false;
-		any = true;
-		p = close;
+		if (*p != '[' && *p != '(')
+			continue;
+		while (n < (size_t)(end - p - 1) && strchr("[]() \t\r\n,;=", p[1 + n]) == NULL)
+			n++;
+		if (address_parse(p + 1, n, address)) {
+			if (!list_has_address(allowed, address))
+				return false;
+			any = true;
+		} else if (*p == '[') {
+			/* OpenSMTPD and Cyrus call this machine so; anything else is no
+			 * address. */
+			if (!text_equal_nocase(p + 1, n, "local") &&
+			    !text_equal_nocase(p + 1, n, "unix"))
+				return false;
+			any = true;
+		}
 	}
-	rest = (struct span){by, (size_t)(end - by)};
-	return any || find_word((struct span){v.data, (size_t)(by - v.data)}, "from ") == NULL ||
-	       find_word(rest, "with LMTP") != NULL;
+	return any || received_is_local(v);
 }
 
 static bool path_is_ours(const struct marker *m, const char *allowed)
@@ -130,8 +242,7 @@ static bool sender_is_allowed(const struct marker *m, const char *senders)
 	const char *at = strrchr(m->return_path, '@');
 
 	return m->return_paths == 1 && m->return_path[0] != '\0' &&
-	       (list_has(senders, m->return_path, strlen(m->return_path)) ||
-		(at && list_has(senders, at, strlen(at))));
+	       (list_has(senders, m->return_path) || (at && list_has(senders, at)));
 }
 
 const char *trust_refuses(const struct trust *t, const struct marker *m, enum mail_class class)
@@ -154,4 +265,9 @@ const char *trust_refuses(const struct trust *t, const struct marker *m, enum ma
 	if (c->senders && !sender_is_allowed(m, c->senders))
 		return "its envelope sender is not allowed (see senders in the reports block)";
 	return NULL;
+}
+
+const char *trust_reporter(const struct trust *t, const struct marker *m)
+{
+	return t->token.text || t->conf->senders == NULL ? marker_reporter(m) : m->return_path;
 }
