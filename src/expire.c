@@ -91,15 +91,15 @@ static int end_purge(struct expire *x, struct source *s, const struct record_mai
 	if (rc != 1)
 		return rc;
 	report_expired(x->report, s->account, s->mailbox, uid, &r, retain_age(&r, x->policy));
-	log_info("expired account=%s mailbox=%s uid=%u class=%s outcome=%s", s->account, s->mailbox,
-		 uid, class_name(r.class), outcome_name(r.outcome));
+	log_info("expired account=%s mailbox=%s uid=%u class=%s outcome=%s", s->account,
+		 s->mailbox, uid, class_name(r.class), outcome_name(r.outcome));
 	x->left--;
 	return ledger_message_del(x->ledger, box, uid, e);
 }
 
 /*
- * Narrow set down to what is there and nobody else wants. What is there no more leaves the ledger.
- * resumed: \Deleted is our own doing.
+ * Narrow set down to what is there and nobody else wants. What is there no more leaves the
+ * ledger. resumed: \Deleted is our own doing.
  */
 static int narrow(struct expire *x, struct source *s, const struct record_mailbox *box,
 		  struct uidset *set, bool resumed, struct err *e)
@@ -195,7 +195,8 @@ int expire_ledger(struct expire *x, struct err *e)
 
 	if (horizon == 0 || x->dry_run)
 		return 0;
-	if (ledger_forget(x->ledger, STORE_DIGEST, horizon, FORGET_PER_RUN, &digests, e) == -1 ||
+	if (ledger_forget(x->ledger, STORE_DIGEST, horizon, FORGET_PER_RUN, &digests, e) ==
+		-1 ||
 	    ledger_forget(x->ledger, STORE_UID, horizon, FORGET_PER_RUN, &messages, e) == -1)
 		return -1;
 	if (digests + messages > 0)

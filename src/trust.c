@@ -13,7 +13,7 @@ static const char loopback[] = "127.0.0.1 ::1";
 
 enum {
 	HASH_SIZE = 32,
-	ADDRESS_SIZE = 16
+	ADDRESS_SIZE = 16,
 };
 
 struct trust {
@@ -193,32 +193,29 @@ static bool received_is_local(struct span v)
 
 /*
  * A Received field (RFC 5321, section 4.4) of a hop that we trust. The server that wrote it
- * says in brackets or parentheses which peer it saw, and a stranger writes much of the rest:
- * HELO, recipient, sender. So no word is looked for, and every address in the field must be
- * allowed.
+ * names the peer it saw by address, and a stranger writes much of the rest: HELO, recipient,
+ * sender. So no clause is looked for, but every address in the field must be allowed.
  */
 static bool received_is_ours(struct span v, const char *allowed)
 {
 	const char *end = v.data + v.len;
 	bool any = false;
+	size_t n;
 
-	for (const char *p = v.data; p < end; p++) {
+	for (const char *p = v.data; p < end; p += n + 1) {
 		unsigned char address[ADDRESS_SIZE];
-		size_t n = 0;
 
-		if (*p != '[' && *p != '(')
-			continue;
-		while (n < (size_t)(end - p - 1) && strchr("[]() \t\r\n,;=", p[1 + n]) == NULL)
+		for (n = 0; p + n < end && strchr("[]()<>@=,; \t\r\n", p[n]) == NULL;)
 			n++;
-		if (address_parse(p + 1, n, address)) {
+		if (address_parse(p, n, address)) {
 			if (!list_has_address(allowed, address))
 				return false;
 			any = true;
-		} else if (*p == '[') {
-			/* OpenSMTPD and Cyrus call this machine so; anything else is no
-			 * address. */
-			if (!text_equal_nocase(p + 1, n, "local") &&
-			    !text_equal_nocase(p + 1, n, "unix"))
+		} else if (n > 0 && p > v.data && p[-1] == '[') {
+			/* Where an address belongs: OpenSMTPD and Cyrus call this machine so.
+			 */
+			if (!text_equal_nocase(p, n, "local") &&
+			    !text_equal_nocase(p, n, "unix"))
 				return false;
 			any = true;
 		}
