@@ -122,28 +122,60 @@ static int narrow(struct expire *x, struct source *s, const struct record_mailbo
 	return rc;
 }
 
+/*
+ * Take out of set what the server kept although it said OK: one without the right to delete may
+ * ignore \Deleted without a word (RFC 3501: PERMANENTFLAGS). *kept: how many.
+ */
+static int drop_kept(struct source *s, struct uidset *set, uint64_t *kept, struct err *e)
+{
+	struct uidset there = {0}, ours = {0}, gone = {0};
+	int rc = s->ops->removable(s, set, true, &there, &ours, e);
+
+	if (rc == 0 && uidset_minus(set, &there, &gone) == -1)
+		rc = no_memory(e);
+	*kept = uidset_count(&there);
+	uidset_free(&there);
+	uidset_free(&ours);
+	uidset_free(set);
+	*set = gone;
+	return rc;
+}
+
+/* Ask the server to remove the messages; what it did not stays in the ledger and out of set. */
+static int remove_set(struct expire *x, struct source *s, const struct record_mailbox *box,
+		      struct uidset *set, uint64_t *kept, struct err *e)
+{
+	struct uidset wire = {0};
+	int rc = for_each(x, s, box, set, begin_purge, e);
+
+	if (rc == 0)
+		rc = ledger_commit(x->ledger, e);
+	if (rc == 0 && uidset_union(&wire, set) == -1)
+		rc = no_memory(e);
+	if (rc == 0)
+		rc = s->ops->purge(s, &wire, x->policy, e);
+	uidset_free(&wire);
+	return rc == 0 ? drop_kept(s, set, kept, e) : -1;
+}
+
 /* Record, remove, record: a crash in between leaves messages that the next run takes up. */
 static int purge(struct expire *x, struct source *s, const struct record_mailbox *box,
 		 struct uidset *set, struct err *e)
 {
-	struct uidset wire = {0};
-	int rc = 0;
+	uint64_t kept = 0;
 
 	if (set->n == 0)
 		return 0;
-	if (!x->dry_run) {
-		rc = for_each(x, s, box, set, begin_purge, e);
-		if (rc == 0)
-			rc = ledger_commit(x->ledger, e);
-		if (rc == 0 && uidset_union(&wire, set) == -1)
-			rc = no_memory(e);
-		if (rc == 0)
-			rc = s->ops->purge(s, &wire, x->policy, e);
-		uidset_free(&wire);
-	}
-	if (rc == 0)
-		rc = for_each(x, s, box, set, end_purge, e);
-	return rc == 0 ? ledger_commit(x->ledger, e) : -1;
+	if ((!x->dry_run && remove_set(x, s, box, set, &kept, e) == -1) ||
+	    for_each(x, s, box, set, end_purge, e) == -1 || ledger_commit(x->ledger, e) == -1)
+		return -1;
+	if (kept == 0)
+		return 0;
+	return err_set(
+	    e, ERR_MAILBOX, ERR_CONFIG,
+	    "account %s: mailbox %s: the server said yes and kept %llu messages all the "
+	    "same; may this account delete there (ACL)?",
+	    s->account, s->mailbox, (unsigned long long)kept);
 }
 
 static int expire_chunks(struct expire *x, struct source *s, const struct record_mailbox *box,

@@ -48,43 +48,68 @@ static int record_marked(struct ledger *l, const struct record_mailbox *box,
 	return ledger_commit(l, e);
 }
 
-static int mark_kind(struct ledger *l, struct source *s, const struct record_mailbox *box,
-		     struct kind k, struct err *e)
-{
-	struct uidset set = {0}, wire = {0};
-	uint32_t uid = 1;
-	int rc;
+/* What a marking works with. */
+struct marking {
+	struct ledger *ledger;
+	struct source *source;
+	const struct record_mailbox *box;
+	struct report *report;
+};
 
-	while ((rc = collect(l, box, &uid, k, &set, e)) == 0 && set.n > 0) {
-		if (uidset_union(&wire, &set) == -1)
-			rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
-		if (rc == 0 && s->can_mark)
-			rc = s->ops->mark(s, &wire, k.class, k.outcome, e);
-		if (rc == 0)
-			rc = record_marked(l, box, &set, e);
-		uidset_clear(&set);
-		uidset_clear(&wire);
-		if (rc == -1)
-			break;
-	}
-	uidset_free(&set);
+/* Tell the server; in a dry run, or where it allows no keywords, nobody. */
+static int tell_server(const struct marking *m, const struct uidset *set, struct kind k,
+		       struct err *e)
+{
+	struct uidset wire = {0};
+	int rc = 0;
+
+	if (m->report->dry_run || !m->source->can_mark)
+		return 0;
+	if (uidset_union(&wire, set) == -1)
+		rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+	if (rc == 0)
+		rc = m->source->ops->mark(m->source, &wire, k.class, k.outcome, e);
 	uidset_free(&wire);
 	return rc;
 }
 
+static int mark_kind(const struct marking *m, struct kind k, struct err *e)
+{
+	struct uidset set = {0};
+	uint64_t marked = 0;
+	uint32_t uid = 1;
+	int rc;
+
+	while ((rc = collect(m->ledger, m->box, &uid, k, &set, e)) == 0 && set.n > 0) {
+		marked += uidset_count(&set);
+		rc = tell_server(m, &set, k, e);
+		if (rc == 0)
+			rc = record_marked(m->ledger, m->box, &set, e);
+		uidset_clear(&set);
+		if (rc == -1)
+			break;
+	}
+	uidset_free(&set);
+	if (rc == 0 && marked > 0)
+		report_marked(m->report, m->source->account, m->source->mailbox, marked,
+			      source_mark_name(k.class, k.outcome));
+	return rc;
+}
+
 int mark_settled(struct ledger *l, struct source *s, const struct record_mailbox *box,
-		 struct err *e)
+		 struct report *report, struct err *e)
 {
 	static const struct kind kinds[] = {{CLASS_SPAM, OUTCOME_LEARNED},
 					    {CLASS_HAM, OUTCOME_LEARNED},
 					    {CLASS_NONE, OUTCOME_SURE}};
+	struct marking m = {l, s, box, report};
 
-	if (!s->can_mark)
+	if (!s->can_mark && !report->dry_run)
 		log_warn("account %s: mailbox %s allows no keywords of ours; only the ledger knows "
 			 "what was learned",
 			 s->account, s->mailbox);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (mark_kind(l, s, box, kinds[i], e) == -1)
+		if (mark_kind(&m, kinds[i], e) == -1)
 			return -1;
 	return 0;
 }

@@ -674,7 +674,7 @@ static int mark_all(struct pipeline *p, struct err *e)
 {
 	if (commit(p, e) == -1)
 		return -1;
-	return p->dry_run ? 0 : mark_settled(p->ledger, p->source, &p->box, e);
+	return mark_settled(p->ledger, p->source, &p->box, p->report, e);
 }
 
 /* The mailbox was gone through to its end: the next run begins behind it. */

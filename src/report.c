@@ -155,6 +155,18 @@ static void age_text(int64_t age, char *out, size_t size)
 	snprintf(out, size, "%lld%c", (long long)(age / units[i].seconds), units[i].name);
 }
 
+void report_marked(struct report *r, const char *account, const char *mailbox, uint64_t n,
+		   const char *mark)
+{
+	if (r->format == REPORT_JSON)
+		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "event", "marked", "dry_run",
+				   r->dry_run, "account", account, "mailbox", mailbox, "messages",
+				   (json_int_t)n, "mark", mark));
+	else if (r->dry_run && !r->quiet)
+		printf("mark    %s %s: %llu messages with %s\n", account, mailbox,
+		       (unsigned long long)n, mark);
+}
+
 void report_expire_begin(struct report *r)
 {
 	r->expiring = (struct report_counts){0};
@@ -281,7 +293,7 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 	}
 	if (r->quiet)
 		return;
-	printf("%s %s: ", account, mailbox);
+	printf("%s %s%s: ", account, mailbox, r->dry_run ? " (dry run)" : "");
 	print_counts(c);
 }
 

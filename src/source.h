@@ -117,6 +117,9 @@ struct source {
 	bool can_mark;
 };
 
+/* The mark that says this: $LearnedSpam, $LearnedHam or $LearnSkipped. */
+const char *source_mark_name(enum mail_class class, enum outcome outcome);
+
 /* Free what the message holds; it can be used again. */
 void source_message_free(struct source_message *m);
 

@@ -365,23 +365,38 @@ static uint32_t imap_source_next_size(const struct source *source)
 
 /* ---- marks ---- */
 
+/* A mark, and those that it takes the place of. */
+struct mark {
+	const char *name, *others;
+};
+
+static const struct mark *find_mark(enum mail_class class, enum outcome outcome)
+{
+	static const struct mark spam = {"$LearnedSpam", "$LearnedHam $LearnSkipped"},
+				 ham = {"$LearnedHam", "$LearnedSpam $LearnSkipped"},
+				 skipped = {"$LearnSkipped", "$LearnedSpam $LearnedHam"};
+
+	if (outcome != OUTCOME_LEARNED && outcome != OUTCOME_KNOWN)
+		return &skipped;
+	return class == CLASS_SPAM ? &spam : &ham;
+}
+
+const char *source_mark_name(enum mail_class class, enum outcome outcome)
+{
+	return find_mark(class, outcome)->name;
+}
+
 static int imap_source_mark(struct source *source, struct uidset *uids, enum mail_class class,
 			    enum outcome outcome, struct err *e)
 {
 	struct source_imap *s = (struct source_imap *)source;
-	enum { SPAM, HAM, SKIPPED };
-	static const char *const put[] = {"$LearnedSpam", "$LearnedHam", "$LearnSkipped"};
-	static const char *const drop[] = {"$LearnedHam $LearnSkipped",
-					   "$LearnedSpam $LearnSkipped", "$LearnedSpam $LearnedHam"};
-	int which = outcome != OUTCOME_LEARNED && outcome != OUTCOME_KNOWN ? SKIPPED
-		    : class == CLASS_SPAM				   ? SPAM
-									   : HAM;
+	const struct mark *mark = find_mark(class, outcome);
 	char set[UIDSET_WIRE_MAX];
 
 	while (uidset_take(uids, MARK_MESSAGES, set, sizeof set, NULL) > 0) {
 		fault_step("imap-store");
-		if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (%s)", set, put[which]) == -1 ||
-		    imap_run(s->imap, e, "UID STORE %s -FLAGS.SILENT (%s)", set, drop[which]) == -1)
+		if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (%s)", set, mark->name) == -1 ||
+		    imap_run(s->imap, e, "UID STORE %s -FLAGS.SILENT (%s)", set, mark->others) == -1)
 			return -1;
 		fault_step("imap-stored");
 	}

@@ -311,7 +311,6 @@ class Poor(Proxy):
         data = stream[-new:]
         if not up and b"CAPABILITY" in data:
             for word in self.missing:
-                assert word in data
                 data = data.replace(word, b"")
         sink.sendall(data)
 
@@ -372,7 +371,8 @@ def test_move_needs_no_uidplus(spool: Spool) -> None:
 
 def test_a_mailbox_that_may_only_be_read(program: Program, rspamd: FakeController,
                                          authority: Authority, server_folder: Path) -> None:
-    """An ACL took the right to delete away: one line, and the neighbour's mail goes."""
+    """An ACL took the right to delete away, whereupon Dovecot says OK to STORE and EXPUNGE, and
+    does nothing: one line, nothing is called expired, and the neighbour's mail goes."""
     acl = "\nmail_plugins = acl\nplugin {\n\tacl = vfile\n}\n"
     dovecot = Dovecot(server_folder, authority, extra=acl)
     dovecot.add_user(SPAM)
@@ -384,23 +384,24 @@ def test_a_mailbox_that_may_only_be_read(program: Program, rspamd: FakeControlle
         (dovecot.home(SPAM) / "mail" / ".Closed" / "dovecot-acl").write_text("owner lrs\n")
         spool.policy(AT_ONCE, {SPAM: f'mailbox "Closed" {{ class = spam }}\n{BOX}'})
         done = spool.program("expire")
-        assert done.rc != 0 and done.err.count("\n") == 1 and "Closed" in done.err, done
+        assert done.rc == 78 and done.err.count("\n") == 1, done
+        assert "mailbox Closed: the server said yes and kept 1 messages" in done.err
+        assert "expired 1 (1 learned)" in done.out
         assert spool.left("Closed") == [1] and spool.left() == []
+        assert len(spool.states()) == 1
     finally:
         dovecot.stop()
 
 
 # ---- connections that break ----
 
-EXPUNGE = re.compile(rb"L\d+ UID EXPUNGE[^\n]*\n")
 CUTS = {
     "before STORE": Fault("cut", rb"L\d+ UID STORE", up=True, before=True),
     "after STORE": Fault("cut", rb"L\d+ UID STORE[^\n]*\n", up=True),
     "before EXPUNGE": Fault("cut", rb"L\d+ UID EXPUNGE", up=True, before=True),
     "in EXPUNGE": Fault("reset", rb"L\d+ UID EXPUNGE 1", up=True),
-    "after EXPUNGE": Fault("cut", EXPUNGE.pattern, up=True),
+    "after EXPUNGE": Fault("cut", rb"L\d+ UID EXPUNGE[^\n]*\n", up=True),
     "before EXPUNGE is done": Fault("cut", rb"OK Expunge", before=True),
-    "after EXPUNGE is done": Fault("reset", rb"OK Expunge[^\n]*\n"),
 }
 
 

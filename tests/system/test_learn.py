@@ -11,7 +11,8 @@ import time
 import pytest
 
 import corpus
-from fakes import LEARNED, FakeController, FakeImap, Message, Reply, Request, configure
+from fakes import (LEARNED, FakeController, FakeImap, Message, Reply, Request, configure,
+                   then_silence)
 from program import Program, Result, Rig
 from servers import Stack, crlf, wait_until
 
@@ -378,6 +379,23 @@ def test_a_signal_ends_the_run_in_order(stack: Stack, program: Program) -> None:
         assert outcomes(learn(program)) == {"learned": 60 - first}
         assert len(bodies(rspamd)) == len(set(bodies(rspamd))) == 60
     assert marks(stack, SPAM) == ["$LearnedSpam"] * 60
+
+
+@pytest.mark.parametrize("hangs", ["rspamd", "mail server"])
+def test_a_signal_while_nobody_answers(program: Program, hangs: str) -> None:
+    """Before there is anything to finish, a signal is obeyed at once."""
+    with FakeController() as rspamd, FakeImap(small("spam", 1)) as imap:
+        if hangs == "rspamd":
+            rspamd.stat = then_silence
+        else:
+            imap.lies["GREETING"] = lambda honest: then_silence(honest[:4])
+        configure(program, imap, rspamd, account="")
+        run = program.start("learn")
+        wait_until(lambda: bool(rspamd.requests if hangs == "rspamd" else imap.connections), 10)
+        time.sleep(0.1)
+        run.send_signal(signal.SIGTERM)
+        _, err = run.communicate(timeout=3)
+        assert run.returncode == 143 and b"stopped by a signal" in err
 
 
 def test_a_second_signal_is_obeyed_at_once(stack: Stack, program: Program) -> None:

@@ -129,8 +129,11 @@ def test_imap_is_cut_once(stack: Stack, program: Program) -> None:
         with FakeController() as rspamd:
             done = survive(stack, program, rspamd, fault, f"cut {number}")
             assert done.rc == NEVER.get(name, 0), (name, done)
-            assert done.err.count("\n") == 1 and f"account {SPAM}:" in done.err, (name, done)
-            assert ("connecting again" in done.err) == (done.rc == 0)
+            if name == "after the second STORE":  # there was nothing left to do
+                assert done.err == ""
+            else:
+                assert done.err.count("\n") == 1 and f"account {SPAM}:" in done.err, (name, done)
+                assert ("connecting again" in done.err) == (done.rc == 0)
             # What was settled before the cut was recorded then.
             assert len(given(rspamd)) == len(MAILS), name
 

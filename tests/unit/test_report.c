@@ -216,6 +216,16 @@ static void test_message_json(void **state)
 
 /* ---- a mailbox, and the whole ---- */
 
+/* How long it took is not known here. */
+static void cut_time(void)
+{
+	char *in = strstr(printed, "   in ");
+
+	assert_non_null(in);
+	assert_string_equal(in + strlen(in) - 3, " s\n");
+	*in = '\0';
+}
+
 static const struct report_counts many = {
     .outcome = {[OUTCOME_LEARNED] = 180,
 		[OUTCOME_KNOWN] = 40,
@@ -280,9 +290,10 @@ static void test_summary_text(void **state)
 	print_of(&r, end_many);
 	print_of(&r, end_few);
 	print_of(&r, summary);
+	cut_time();
 	assert_string_equal(
 	    printed, "learned 182 (spam 102, ham 80), 9 of them changed class   known 44   "
-		     "skipped 8   untrusted 6   held 7   failed 3   in 0.0 s\n");
+		     "skipped 8   untrusted 6   held 7   failed 3");
 	r.quiet = true;
 	print_of(&r, summary);
 	assert_string_equal(printed, "");
@@ -291,8 +302,9 @@ static void test_summary_text(void **state)
 	report_start(&r);
 	print_of(&r, end_few);
 	print_of(&r, summary);
+	cut_time();
 	assert_string_equal(printed, "would learn 2 (spam 2, ham 0)   known 0   skipped 0   "
-				     "failed 0   in 0.0 s\n");
+				     "failed 0");
 }
 
 static void check_counts(json_t *line)
@@ -377,7 +389,8 @@ static void test_expire_text(void **state)
 			    "since somebody else flagged or deleted them\n");
 	report_start(&r);
 	print_of(&r, summary);
-	assert_string_equal(printed, "would expire 9 (8 known, 1 skipped)   in 0.0 s\n");
+	cut_time();
+	assert_string_equal(printed, "would expire 9 (8 known, 1 skipped)");
 	report_expire_begin(&r);
 	print_of(&r, expire_end);
 	assert_string_equal(printed, ""); /* nothing went */
