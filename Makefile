@@ -111,3 +111,34 @@ uninstall:
 
 clean:
 	rm -rf build
+
+# ---- fuzzing: tests/fuzz/fuzz_NAME.c, its seeds and dictionary ----
+
+FUZZ_TIME ?= 60
+FUZZERS    = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BUILD = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Isrc
+
+.PHONY: fuzz fuzz-seeds fuzz-targets
+
+# Each target for FUZZ_TIME seconds; what it learns stays in build/fuzzing for the next time.
+fuzz:
+	$(MAKE) fuzz-targets BUILD=build/fuzzing CC=clang SAN=address,undefined,fuzzer-no-link
+	@for name in $(FUZZERS); do \
+	    mkdir -p build/fuzzing/corpus/$$name && echo "fuzz_$$name:" && \
+	    build/fuzzing/target/fuzz_$$name -max_total_time=$(FUZZ_TIME) -timeout=20 \
+	        -dict=tests/fuzz/$$name.dict -artifact_prefix=build/fuzzing/$$name- -verbosity=0 \
+	        -print_final_stats=1 build/fuzzing/corpus/$$name tests/fuzz/seeds/$$name || exit 1; \
+	done
+
+fuzz-targets: $(FUZZERS:%=$(BUILD)/target/fuzz_%)
+
+# The same targets with any compiler, run over files: tests/check.py runs the seeds.
+fuzz-seeds: $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
+
+$(BUILD)/target/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(BUILD)/parts.a
+	mkdir -p $(@D)
+	$(FUZZ_BUILD) -fsanitize=fuzzer -o $@ $< $(BUILD)/parts.a $(ALL_LIBS)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/standalone.c tests/fuzz/fuzz.h $(BUILD)/parts.a
+	mkdir -p $(@D)
+	$(FUZZ_BUILD) -o $@ $< tests/fuzz/standalone.c $(BUILD)/parts.a $(ALL_LIBS)

@@ -84,14 +84,16 @@ void answer_read(int status, const char *reason, const char *body, size_t len,
 		out->text[0] = '\0';
 		return;
 	}
+	/* A connection that was cut inside the header looks like this. */
+	if (status >= 500 || (status == 200 && len == 0)) {
+		out->next = ANSWER_RETRY;
+		out->kind = ERR_TEMPORARY;
+		return;
+	}
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
 		if (rules[i].status == status &&
 		    (rules[i].says == NULL || strstr(reason, rules[i].says))) {
 			apply(&rules[i], out);
 			return;
 		}
-	if (status >= 500) {
-		out->next = ANSWER_RETRY;
-		out->kind = ERR_TEMPORARY;
-	}
 }

@@ -1,14 +1,19 @@
-/* check: configuration, ledger, rspamd, logins and mailboxes; each with its cure. Changes nothing. */
+/* check: configuration, ledger, rspamd, logins and mailboxes; each with its cure. Changes
+ * nothing. */
 #include "cmd.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "imap.h"
 #include "ledger.h"
-#include "mime.h"
 #include "rspamd.h"
 #include "source.h"
+#include "store.h"
+#include "trust.h"
 
 struct check {
 	const struct cmd_options *options;
@@ -38,16 +43,57 @@ static void say_note(const struct check *k, const char *what)
 		printf("note  %s\n", what);
 }
 
+/* The first run makes the directory; could it? */
+static void check_new_ledger(struct check *k, const char *dir)
+{
+	char *parent = strdup(dir), *slash = parent ? strrchr(parent, '/') : NULL;
+	struct err e;
+
+	if (slash)
+		slash[slash == parent] = '\0';
+	if (slash && access(parent, W_OK | X_OK) == 0) {
+		say_good(k, "ledger (the first run makes it)");
+	} else {
+		err_set(&e, ERR_FATAL, ERR_CONFIG,
+			"ledger %s: is not there and cannot be made: %s; make the directory "
+			"for the "
+			"user that runs learnspool",
+			dir, strerror(errno));
+		say_bad(k, &e);
+	}
+	free(parent);
+}
+
 static void check_ledger(struct check *k)
 {
+	const char *dir = k->conf->ledger;
+	struct ledger *l = NULL;
 	struct err e;
-	struct ledger *l = ledger_open(k->conf->ledger, LEDGER_READ, "check", &e);
 
+	if (access(dir, F_OK) == -1 && errno == ENOENT) {
+		check_new_ledger(k, dir);
+		return;
+	}
+	if (store_lmdb_check_dir(dir, false, &e) == 0)
+		l = ledger_open(dir, LEDGER_READ, "check", &e);
 	if (l)
 		say_good(k, "ledger");
 	else
 		say_bad(k, &e);
 	ledger_close(l);
+}
+
+/* Can the token be read that reports are to bear? */
+static void check_token(struct check *k)
+{
+	struct err e;
+	struct trust *t = trust_open(&k->conf->reports, &e);
+
+	if (t == NULL)
+		say_bad(k, &e);
+	else if (k->conf->reports.token.kind != SECRET_NONE)
+		say_good(k, "token of reports");
+	trust_close(t);
 }
 
 /* Can somebody outside teach rspamd that spam is welcome? */
@@ -59,10 +105,11 @@ static void check_proof(const struct check *k)
 	for (size_t i = 0; i < k->conf->n_accounts && !asked; i++)
 		for (size_t j = 0; j < k->conf->accounts[i].n_mailboxes; j++)
 			if (k->conf->accounts[i].mailboxes[j].proof) {
-				say_note(k, "reports need no proof: whoever can send mail to a "
-					    "collection account trains rspamd, ham included; set a "
-					    "token in the reports block (learnspool.conf(5)), or "
-					    "trusted = true where nobody outside can deliver");
+				say_note(
+				    k, "reports need no proof: whoever can send mail to a "
+				       "collection account trains rspamd, ham included; set a "
+				       "token in the reports block (learnspool.conf(5)), or "
+				       "trusted = true where nobody outside can deliver");
 				return;
 			}
 }
@@ -76,10 +123,11 @@ static void check_rspamd(struct check *k)
 	if (r == NULL || rspamd_stat(r, &stat, &e) == -1) {
 		say_bad(k, &e);
 	} else if (!stat.bayes) {
-		err_set(&e, ERR_FATAL, ERR_UNREACHABLE,
-			"rspamd %s: no working Bayes classifier; set servers in its redis.conf or "
-			"classifier-bayes.conf and see that Redis runs",
-			k->conf->rspamd.url);
+		err_set(
+		    &e, ERR_FATAL, ERR_UNREACHABLE,
+		    "rspamd %s: no working Bayes classifier; set servers in its redis.conf or "
+		    "classifier-bayes.conf and see that Redis runs",
+		    k->conf->rspamd.url);
 		say_bad(k, &e);
 	} else {
 		say_good(k, "rspamd answers and has a Bayes classifier");
@@ -99,12 +147,32 @@ static void check_mailbox(struct check *k, struct imap *imap, const struct conf_
 			err_set(&e, ERR_FATAL, ERR_LOCAL, "out of memory");
 		say_bad(k, &e);
 	} else {
-		snprintf(what, sizeof what, "account %s: mailbox %s: %u messages", a->name, m->name,
-			 s->exists);
+		snprintf(what, sizeof what, "account %s: mailbox %s: %u messages", a->name,
+			 m->name, s->exists);
 		say_good(k, what);
 	}
 	if (s)
 		s->ops->close(s);
+}
+
+/* Can retention do what the policy says in this account? */
+static void check_retention(struct check *k, struct imap *imap, const struct conf_account *a)
+{
+	const struct conf_retention *r = &k->conf->retention;
+	const struct conf_mailbox target = {.name = r->move_to};
+	bool moves = r->action == CONF_MOVE;
+	struct err e;
+
+	if (moves)
+		check_mailbox(k, imap, a, &target);
+	if (imap_has(imap, IMAP_CAP_UIDPLUS) || r->without_uidplus ||
+	    (moves && imap_has(imap, IMAP_CAP_MOVE)))
+		return;
+	err_set(&e, ERR_SERVER, ERR_CONFIG,
+		"account %s: the server has no UIDPLUS, so retention will do nothing; take the "
+		"retention block out, or allow it with without-uidplus = true",
+		a->name);
+	say_bad(k, &e);
 }
 
 static void check_account(struct check *k, const struct conf_account *a)
@@ -121,8 +189,8 @@ static void check_account(struct check *k, const struct conf_account *a)
 		check_mailbox(k, imap, a, &a->mailboxes[i]);
 		expires |= a->mailboxes[i].expire && conf_retention_active(&k->conf->retention);
 	}
-	if (expires && !imap_has(imap, IMAP_CAP_UIDPLUS) && !k->conf->retention.without_uidplus)
-		say_note(k, "the server of this account has no UIDPLUS; retention will do nothing");
+	if (expires)
+		check_retention(k, imap, a);
 	imap_close(imap);
 }
 
@@ -136,6 +204,7 @@ int cmd_check(const struct cmd_options *o)
 		return cmd_fail(o, &e);
 	k.conf = conf;
 	say_good(&k, "configuration");
+	check_token(&k);
 	check_proof(&k);
 	check_ledger(&k);
 	check_rspamd(&k);

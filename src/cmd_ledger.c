@@ -1,4 +1,4 @@
-/* ledger: list | messages | show DIGEST | backup FILE | verify. Reads beside a run that writes. */
+/* ledger: list | messages | show DIGEST | backup FILE | verify. Reads beside a run. */
 #include "cmd.h"
 
 #include <inttypes.h>
@@ -20,7 +20,8 @@ struct walk {
 };
 
 /* One record: 0, or -1 to stop. */
-typedef int walk_fn(struct walk *w, struct store_value key, struct store_value v, struct err *e);
+typedef int walk_fn(struct walk *w, struct store_value key, struct store_value v,
+		    struct err *e);
 
 static int walk_map(struct walk *w, enum store_map map, walk_fn *fn, struct err *e)
 {
@@ -60,8 +61,9 @@ static json_t *reporters_json(const struct record_digest *r)
 		for (size_t j = 0; j < RECORD_REPORTER_SIZE; j++)
 			snprintf(who + 2 * j, 3, "%02x", r->reporter[i].who[j]);
 		clock_iso(r->reporter[i].at, at);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "who", who, "class",
-						      class_name(r->reporter[i].class), "at", at));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "who", who, "class",
+						class_name(r->reporter[i].class), "at", at));
 	}
 	return list;
 }
@@ -80,7 +82,8 @@ static void print_reporters(const struct record_digest *r)
 static int list_digest(struct walk *w, struct store_value key, struct store_value v,
 		       struct err *e)
 {
-	char hex[DIGEST_HEX], first[21], last[21], verdict[21];
+	char hex[DIGEST_HEX], first[21], last[21], verdict[21],
+	    answer[4 * RECORD_ANSWER_MAX + 1];
 	struct record_digest r;
 	struct digest d;
 
@@ -97,17 +100,20 @@ static int list_digest(struct walk *w, struct store_value key, struct store_valu
 	clock_iso(r.first_seen, first);
 	clock_iso(r.last_seen, last);
 	clock_iso(r.verdict_at, verdict);
+	text_visible(answer, sizeof answer, r.answer, strlen(r.answer));
 	if (w->json)
 		put_line(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:o}",
-				   "event", "digest", "digest", hex, "class", class_name(r.class), "outcome",
-				   outcome_name(r.outcome), "copies", (int)r.copies, "flips",
-				   (int)r.flips, "first_seen", first, "last_seen", last, "verdict_at",
-				   verdict, "answer", r.answer, "reporters", reporters_json(&r)));
+				   "event", "digest", "digest", hex, "class",
+				   class_name(r.class), "outcome", outcome_name(r.outcome),
+				   "copies", (int)r.copies, "flips", (int)r.flips, "first_seen",
+				   first, "last_seen", last, "verdict_at", verdict, "answer",
+				   answer, "reporters", reporters_json(&r)));
 	else {
-		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s", hex, class_name(r.class),
-		       outcome_name(r.outcome), r.copies, r.flips, first, last);
+		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s", hex,
+		       class_name(r.class), outcome_name(r.outcome), r.copies, r.flips, first,
+		       last);
 		print_reporters(&r);
-		printf("%s%s\n", r.answer[0] ? " answer=" : "", r.answer);
+		printf("%s%s\n", answer[0] ? " answer=" : "", answer);
 	}
 	return 0;
 }
@@ -157,15 +163,15 @@ static int list_message(struct walk *w, struct store_value key, struct store_val
 	clock_iso(r.settled_at, when);
 	mailbox_name(w, number, account, mailbox, sizeof account);
 	if (w->json)
-		put_line(json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s}", "event",
-				   "message", "account", account, "mailbox", mailbox, "uidvalidity",
-				   (json_int_t)validity, "uid", (json_int_t)uid, "class",
-				   class_name(r.class), "state", record_state_name(r.state),
-				   "outcome", outcome_name(r.outcome), "tries", (int)r.tries, "since",
-				   when, "digest", hex));
+		put_line(json_pack(
+		    "{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s}", "event",
+		    "message", "account", account, "mailbox", mailbox, "uidvalidity",
+		    (json_int_t)validity, "uid", (json_int_t)uid, "class", class_name(r.class),
+		    "state", record_state_name(r.state), "outcome", outcome_name(r.outcome),
+		    "tries", (int)r.tries, "since", when, "digest", hex));
 	else
-		printf("%s %s uid=%" PRIu32 " %s %s %s since=%s digest=%.12s\n", account, mailbox,
-		       uid, class_name(r.class), record_state_name(r.state),
+		printf("%s %s uid=%" PRIu32 " %s %s %s since=%s digest=%.12s\n", account,
+		       mailbox, uid, class_name(r.class), record_state_name(r.state),
 		       outcome_name(r.outcome), when, hex);
 	return 0;
 }
@@ -186,7 +192,7 @@ static int verify_message(struct walk *w, struct store_value key, struct store_v
 		w->damaged++;
 		return 0;
 	}
-	/* A content may be forgotten before its last message is, but not the other way round. */
+	/* A content may be forgotten before its last message is, not the other way round. */
 	if (r.outcome != OUTCOME_LEARNED)
 		return 0;
 	rc = ledger_digest(w->ledger, &r.digest, &d, e);
@@ -214,7 +220,8 @@ static int verify_mailbox(struct walk *w, struct store_value key, struct store_v
 
 	(void)e;
 	w->records++;
-	if (memchr(key.data, '\0', key.len) == NULL || !record_mailbox_decode(v.data, v.len, &r))
+	if (memchr(key.data, '\0', key.len) == NULL ||
+	    !record_mailbox_decode(v.data, v.len, &r))
 		w->damaged++;
 	return 0;
 }
@@ -226,11 +233,12 @@ static int verify(struct walk *w, struct err *e)
 	    walk_map(w, STORE_UID, verify_message, e) == -1)
 		return -1;
 	if (w->damaged > 0)
-		return err_set(e, ERR_FATAL, ERR_LOCAL,
-			       "ledger: %" PRIu64 " of %" PRIu64
-			       " records cannot be read; put a backup in its place, or move the "
-			       "ledger away: marks on the server still say what was learned",
-			       w->damaged, w->records);
+		return err_set(
+		    e, ERR_FATAL, ERR_LOCAL,
+		    "ledger: %" PRIu64 " of %" PRIu64
+		    " records cannot be read; put a backup in its place, or move the "
+		    "ledger away: marks on the server still say what was learned",
+		    w->damaged, w->records);
 	if (w->json)
 		put_line(json_pack("{s:s, s:I, s:I, s:I}", "event", "verify", "records",
 				   (json_int_t)w->records, "damaged", (json_int_t)w->damaged,
@@ -247,10 +255,11 @@ static int verify(struct walk *w, struct err *e)
 static int show(struct walk *w, const char *prefix, struct err *e)
 {
 	if (strlen(prefix) < 8 || strspn(prefix, "0123456789abcdef") != strlen(prefix))
-		return err_set(e, ERR_FATAL, ERR_USAGE,
-			       "ledger show: \"%s\" is no digest; give 8 of its digits or more, in "
-			       "lower case",
-			       prefix);
+		return err_set(
+		    e, ERR_FATAL, ERR_USAGE,
+		    "ledger show: \"%s\" is no digest; give 8 of its digits or more, in "
+		    "lower case",
+		    prefix);
 	w->prefix = prefix;
 	if (walk_map(w, STORE_DIGEST, list_digest, e) == -1 ||
 	    walk_map(w, STORE_UID, list_message, e) == -1)
@@ -279,11 +288,14 @@ static int do_action(struct walk *w, const char *action, const char *arg, struct
 
 int cmd_ledger(const struct cmd_options *o)
 {
+	struct report start = {.format = o->json ? REPORT_JSON : REPORT_TEXT,
+			       .command = "ledger"};
 	struct walk w = {.json = o->json};
 	struct conf *conf = NULL;
 	struct err e;
 	int status = EXIT_DONE;
 
+	report_start(&start);
 	if (o->n_args < 1 || o->n_args > 2) {
 		err_set(&e, ERR_FATAL, ERR_USAGE,
 			"ledger: say list, messages, show DIGEST, backup FILE or verify");

@@ -17,7 +17,8 @@ static bool confirmed(const struct conf *conf)
 	char answer[16] = "";
 
 	printf("Forget what was learned, by setting the ledger in %s aside?\n"
-	       "rspamd keeps what it learned, and messages that bear a mark stay done; the others are "
+	       "rspamd keeps what it learned, and messages that bear a mark stay done; the "
+	       "others are "
 	       "learned again.\nType yes: ",
 	       conf->ledger);
 	fflush(stdout);
@@ -34,15 +35,20 @@ static int set_aside(const struct conf *conf, struct err *e)
 	    snprintf(to, sizeof to, "%s/data.mdb.%s", conf->ledger, now) >= (int)sizeof to)
 		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: too long a path",
 			       conf->ledger);
-	if (access(from, F_OK) == -1 && errno == ENOENT) {
-		printf("there is nothing to forget\n");
-		return 0;
-	}
 	if (access(to, F_OK) == 0 || rename(from, to) == -1)
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "ledger %s: cannot set it aside as %s: %s",
-			       conf->ledger, to, strerror(errno));
+		return err_set(e, ERR_FATAL, ERR_LOCAL,
+			       "ledger %s: cannot set it aside as %s: %s", conf->ledger, to,
+			       strerror(errno));
 	printf("the ledger is now %s; remove it when it is not needed\n", to);
 	return 0;
+}
+
+static bool has_ledger(const struct conf *conf)
+{
+	char path[1024];
+
+	snprintf(path, sizeof path, "%s/data.mdb", conf->ledger);
+	return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
 int cmd_reset(const struct cmd_options *o)
@@ -53,9 +59,14 @@ int cmd_reset(const struct cmd_options *o)
 
 	if (cmd_load(o, &conf, &e) == -1)
 		return cmd_fail(o, &e);
+	if (!has_ledger(conf)) {
+		printf("there is nothing to forget\n");
+		goto out;
+	}
 	if (!o->yes && !confirmed(conf))
 		err_set(&e, ERR_FATAL, ERR_USAGE, "reset: not confirmed; nothing was changed");
-	else if ((lock = lock_take(conf->ledger, "reset", &e)) != -1 && set_aside(conf, &e) == 0)
+	else if ((lock = lock_take(conf->ledger, "reset", &e)) != -1 &&
+		 set_aside(conf, &e) == 0)
 		goto out;
 	status = cmd_fail(o, &e);
 out:

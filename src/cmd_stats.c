@@ -12,12 +12,12 @@
 
 /* What the ledger holds, added up. */
 struct totals {
-	uint64_t contents[3];		/* learned or known, by class */
-	uint64_t outcome[OUTCOMES];	/* contents by what became of them */
+	uint64_t contents[3];	    /* learned or known, by class */
+	uint64_t outcome[OUTCOMES]; /* contents by what became of them */
 	uint64_t flips, copies;
-	uint64_t messages[STATES];	/* copies that are still in a mailbox, by state */
-	uint64_t failed, untrusted;	/* of these */
-	int64_t last[3];		/* when a verdict of that class was last seen */
+	uint64_t messages[STATES];  /* copies that are still in a mailbox, by state */
+	uint64_t failed, untrusted; /* of these */
+	int64_t last[3];	    /* when a verdict of that class was last seen */
 };
 
 static int add_digests(struct store *s, struct totals *t, struct err *e)
@@ -77,18 +77,21 @@ static void print_text(const struct totals *t, const struct rspamd_stat *stat)
 	}
 	printf("messages in mailboxes: %" PRIu64 " done, %" PRIu64 " to be done (%" PRIu64
 	       " failed before), %" PRIu64 " untrusted\n",
-	       t->messages[STATE_MARKED] + t->messages[STATE_SETTLED] + t->messages[STATE_PURGING],
+	       t->messages[STATE_MARKED] + t->messages[STATE_SETTLED] +
+		   t->messages[STATE_PURGING],
 	       t->messages[STATE_SEEN] + t->messages[STATE_SUBMITTED], t->failed, t->untrusted);
 	if (stat == NULL)
 		return;
-	printf("rspamd's own count: spam %" PRIu64 ", ham %" PRIu64 "\n", stat->spam, stat->ham);
+	printf("rspamd's own count: spam %" PRIu64 ", ham %" PRIu64 "\n", stat->spam,
+	       stat->ham);
 	if (!stat->bayes)
 		printf("missing: rspamd has no working Bayes classifier and learns nothing\n");
 	for (int c = CLASS_SPAM; c <= CLASS_HAM && stat->bayes; c++) {
 		uint64_t n = c == CLASS_SPAM ? stat->spam : stat->ham;
 
 		if (n < RSPAMD_MIN_LEARNS)
-			printf("missing: %" PRIu64 " %s until Bayes begins to judge (200 of each, "
+			printf("missing: %" PRIu64
+			       " %s until Bayes begins to judge (200 of each, "
 			       "unless configured otherwise)\n",
 			       RSPAMD_MIN_LEARNS - n, class_name((enum mail_class)c));
 	}
@@ -97,11 +100,10 @@ static void print_text(const struct totals *t, const struct rspamd_stat *stat)
 static void print_json(const struct totals *t, const struct rspamd_stat *stat)
 {
 	json_t *line = json_pack(
-	    "{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "stats", "schema",
-	    REPORT_SCHEMA, "spam", (json_int_t)t->contents[CLASS_SPAM], "ham",
-	    (json_int_t)t->contents[CLASS_HAM], "copies", (json_int_t)t->copies, "flips",
-	    (json_int_t)t->flips, "failed", (json_int_t)t->failed, "untrusted",
-	    (json_int_t)t->untrusted, "open",
+	    "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "event", "stats", "spam",
+	    (json_int_t)t->contents[CLASS_SPAM], "ham", (json_int_t)t->contents[CLASS_HAM],
+	    "copies", (json_int_t)t->copies, "flips", (json_int_t)t->flips, "failed",
+	    (json_int_t)t->failed, "untrusted", (json_int_t)t->untrusted, "open",
 	    (json_int_t)(t->messages[STATE_SEEN] + t->messages[STATE_SUBMITTED]));
 
 	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++)
@@ -109,7 +111,8 @@ static void print_json(const struct totals *t, const struct rspamd_stat *stat)
 				    json_integer((json_int_t)t->outcome[o]));
 	json_object_set_new(line, "rspamd",
 			    stat ? json_pack("{s:b, s:I, s:I}", "bayes", stat->bayes, "spam",
-					     (json_int_t)stat->spam, "ham", (json_int_t)stat->ham)
+					     (json_int_t)stat->spam, "ham",
+					     (json_int_t)stat->ham)
 				 : json_null());
 	if (line)
 		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -128,6 +131,8 @@ static int ask_rspamd(const struct conf *conf, struct rspamd_stat *stat, struct 
 
 int cmd_stats(const struct cmd_options *o)
 {
+	struct report start = {.format = o->json ? REPORT_JSON : REPORT_TEXT,
+			       .command = "stats"};
 	struct totals t = {.flips = 0};
 	struct rspamd_stat stat;
 	struct ledger *ledger = NULL;
@@ -136,6 +141,7 @@ int cmd_stats(const struct cmd_options *o)
 	int status = EXIT_DONE;
 	bool known = false;
 
+	report_start(&start);
 	if (cmd_load(o, &conf, &e) == -1 ||
 	    (ledger = ledger_open(conf->ledger, LEDGER_READ, "stats", &e)) == NULL ||
 	    add_digests(ledger_store(ledger), &t, &e) == -1 ||

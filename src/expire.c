@@ -214,6 +214,8 @@ int expire_mailbox(struct expire *x, struct source *s, struct err *e)
 		return -1;
 	if (box.uidvalidity != s->uidvalidity)
 		return 0; /* the next learn run will know what these messages are */
+	if (s->ops->can_purge(s, x->policy, e) == -1)
+		return -1;
 	report_expire_begin(x->report);
 	rc = expire_chunks(x, s, &box, e);
 	report_expire_end(x->report, s->account, s->mailbox);

@@ -409,13 +409,21 @@ int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome out
 	return put_state(l, c, STATE_MARKED, outcome, now, e);
 }
 
+/* What failed for good can be purged, if the policy wants it; it never is marked. */
+static bool may_advance(const struct record_uid *r, enum record_state to)
+{
+	bool failed = r->state == STATE_SEEN && r->outcome == OUTCOME_FAILED;
+
+	return r->state < to && (r->state >= STATE_SETTLED || (failed && to == STATE_PURGING));
+}
+
 int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
 		   enum record_state state, struct err *e)
 {
 	struct record_uid r;
 	int rc = ledger_message(l, box, uid, &r, e);
 
-	if (rc != 1 || r.state < STATE_SETTLED || r.state >= state)
+	if (rc != 1 || !may_advance(&r, state))
 		return rc == -1 ? -1 : 0;
 	r.state = state;
 	return ledger_message_put(l, box, uid, &r, e);

@@ -127,7 +127,8 @@ int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome out
 
 /*
  * A settled message goes on to STATE_MARKED (it bears its mark, or none can be put on it) or to
- * STATE_PURGING. Never back; a message that is not settled, or has no record, is left alone.
+ * STATE_PURGING, a failed one to STATE_PURGING. Never back; any other message, and one without a
+ * record, is left alone.
  */
 int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
 		   enum record_state state, struct err *e);

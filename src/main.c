@@ -159,6 +159,14 @@ static void harden(void)
 	mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
+/* What could not be written was not said. */
+static int flush_output(int status)
+{
+	bool lost = fflush(stdout) == EOF || ferror(stdout);
+
+	return lost && status == EXIT_DONE ? EX_IOERR : status;
+}
+
 static int run_command(const struct cmd *cmd, const struct cmd_options *o)
 {
 	enum log_level level = o->quiet		 ? LOG_LEVEL_ERROR
@@ -173,9 +181,7 @@ static int run_command(const struct cmd *cmd, const struct cmd_options *o)
 		return EX_SOFTWARE;
 	status = cmd->run(o);
 	curl_global_cleanup();
-	if (fflush(stdout) == EOF && status == EXIT_DONE)
-		status = EX_IOERR;
-	return status;
+	return flush_output(status);
 }
 
 int main(int argc, char **argv)
@@ -190,11 +196,11 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "vq", options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			print_usage(stdout);
-			return EXIT_DONE;
+			return flush_output(EXIT_DONE);
 		}
 		if (c == OPT_VERSION) {
 			printf("learnspool %s\n", LEARNSPOOL_VERSION);
-			return EXIT_DONE;
+			return flush_output(EXIT_DONE);
 		}
 		if ((status = take_option(c, optarg, &o, &flags)) != 0)
 			return status;

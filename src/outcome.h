@@ -10,7 +10,7 @@ enum outcome {
 	OUTCOME_LEARNED = 1,	 /* rspamd answered that it learned it */
 	OUTCOME_KNOWN = 2,	 /* rspamd, or our ledger, had it in this class already */
 	OUTCOME_SURE = 3,	 /* rspamd would not: it is sure of this class already */
-	OUTCOME_UNLEARNABLE = 4, /* rspamd cannot: too few tokens; for good */
+	OUTCOME_UNLEARNABLE = 4, /* rspamd, or our caps on MIME, cannot; for good */
 	OUTCOME_LARGE = 5,	 /* above max-size; never sent */
 	OUTCOME_ENCRYPTED = 6,	 /* encrypted, and the configuration skips these; never sent */
 	OUTCOME_OVERRULED = 7,	 /* a newer verdict says the other class; never sent */

@@ -444,8 +444,9 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 		return -1;
 	if (why)
 		return settle(p, &c, &a.info, OUTCOME_UNTRUSTED, why, e);
+	/* Our caps will be the same tomorrow, so this is for good. */
 	if (rc == -1)
-		return settle(p, &c, NULL, OUTCOME_FAILED, e->text, e);
+		return settle(p, &c, NULL, OUTCOME_UNLEARNABLE, e->text, e);
 	c.digest = &a.info.digest;
 	c.reporter = a.reporter;
 	if (a.info.encrypted && p->conf->skip_encrypted)

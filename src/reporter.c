@@ -11,18 +11,28 @@
 
 static int key_error(const char *path, struct err *e)
 {
-	return err_set(e, ERR_FATAL, ERR_CONFIG, "%s: %s; it must be a file of %d bytes", path,
-		       errno ? strerror(errno) : "damaged", REPORTER_KEY_SIZE);
+	return err_set(
+	    e, ERR_FATAL, ERR_CONFIG,
+	    "%s: %s; it must be a file of %d bytes: put the right one back, or remove it, "
+	    "and each reporter counts as a new one",
+	    path, errno ? strerror(errno) : "damaged", REPORTER_KEY_SIZE);
 }
 
-/* Made under another name and linked, so that a crash leaves no half a key. */
+static int random_key(struct reporter_key *key, struct err *e)
+{
+	if (RAND_bytes(key->bytes, REPORTER_KEY_SIZE) == 1)
+		return 0;
+	return err_set(e, ERR_FATAL, ERR_LOCAL, "no random bytes to be had");
+}
+
+/* Made under another name, so that a crash leaves no half a key. */
 static int make_key(const char *path, struct reporter_key *key, struct err *e)
 {
 	char temporary[1100];
 	int fd, rc = -1;
 
-	if (RAND_bytes(key->bytes, REPORTER_KEY_SIZE) != 1)
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "no random bytes to be had");
+	if (random_key(key, e) == -1)
+		return -1;
 	snprintf(temporary, sizeof temporary, "%s.new", path);
 	unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -41,6 +51,7 @@ static int make_key(const char *path, struct reporter_key *key, struct err *e)
 
 int reporter_key_load(const char *dir, bool make, struct reporter_key *key, struct err *e)
 {
+	unsigned char bytes[REPORTER_KEY_SIZE + 1]; /* one more than there may be */
 	char path[1024];
 	ssize_t n;
 	int fd;
@@ -48,18 +59,17 @@ int reporter_key_load(const char *dir, bool make, struct reporter_key *key, stru
 	if (snprintf(path, sizeof path, "%s/reporter.key", dir) >= (int)sizeof path)
 		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: too long a path", dir);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT && make)
-		return make_key(path, key, e);
 	if (fd == -1 && errno == ENOENT)
-		return RAND_bytes(key->bytes, REPORTER_KEY_SIZE) == 1
-			   ? 0
-			   : err_set(e, ERR_FATAL, ERR_LOCAL, "no random bytes to be had");
+		return make ? make_key(path, key, e) : random_key(key, e);
 	if (fd == -1)
 		return key_error(path, e);
 	errno = 0;
-	n = read(fd, key->bytes, REPORTER_KEY_SIZE);
+	n = read(fd, bytes, sizeof bytes);
 	close(fd);
-	return n == REPORTER_KEY_SIZE ? 0 : key_error(path, e);
+	if (n != REPORTER_KEY_SIZE)
+		return key_error(path, e);
+	memcpy(key->bytes, bytes, REPORTER_KEY_SIZE);
+	return 0;
 }
 
 static void hmac(const struct reporter_key *key, const void *a, size_t alen, const char *b,

@@ -84,6 +84,12 @@ struct source_ops {
 		    enum outcome outcome, struct err *e);
 
 	/*
+	 * Can this source remove messages as the policy says, without touching others, and is the
+	 * mailbox there that they move to? 0, or -1: ERR_MAILBOX/ERR_CONFIG, or ERR_SERVER.
+	 */
+	int (*can_purge)(struct source *s, const struct conf_retention *policy, struct err *e);
+
+	/*
 	 * Of the messages in uids: those that are there (there), and of these the ones that no
 	 * other client flagged or marked as deleted (free_to_go). deleted_is_ours: \Deleted does not
 	 * count, an earlier run of ours set it. Both sets start empty.
@@ -92,8 +98,8 @@ struct source_ops {
 			 struct uidset *there, struct uidset *free_to_go, struct err *e);
 
 	/*
-	 * Remove exactly these messages, or move them, as the policy says. uids is emptied. Where
-	 * the source cannot do that without touching others: ERR_MAILBOX/ERR_CONFIG.
+	 * Remove exactly these messages, or move them, as the policy says; can_purge said yes. uids
+	 * is emptied.
 	 */
 	int (*purge)(struct source *s, struct uidset *uids, const struct conf_retention *policy,
 		     struct err *e);

@@ -397,7 +397,7 @@ static int imap_source_mark(struct source *source, struct uidset *uids, enum mai
 		fault_step("imap-store");
 		if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (%s)", set, mark->name) == -1 ||
 		    imap_run(s->imap, e, "UID STORE %s -FLAGS.SILENT (%s)", set, mark->others) == -1)
-			return -1;
+			return err_prefix(e, "mailbox %s: cannot mark messages", s->conf->name);
 		fault_step("imap-stored");
 	}
 	return 0;
@@ -477,14 +477,54 @@ static int delete_set(struct source_imap *s, const char *set, const struct uidse
 	return rc;
 }
 
+/* The mailbox to move to, as it goes on the wire. */
+static int quote_target(const char *to, char quoted[2 * NAME_MAX_WIRE], struct err *e)
+{
+	char wire[NAME_MAX_WIRE];
+
+	if (utf7_encode(to, wire, sizeof wire) == 0 &&
+	    imap_quote(wire, quoted, (size_t)2 * NAME_MAX_WIRE) == 0)
+		return 0;
+	return err_set(e, ERR_MAILBOX, ERR_CONFIG, "\"%s\" cannot be a mailbox name", to);
+}
+
+static int imap_source_can_purge(struct source *source, const struct conf_retention *policy,
+				 struct err *e)
+{
+	struct source_imap *s = (struct source_imap *)source;
+	bool moves = policy->action == CONF_MOVE;
+	char quoted[2 * NAME_MAX_WIRE];
+	struct err why;
+
+	if (!(moves && imap_has(s->imap, IMAP_CAP_MOVE)) && !imap_has(s->imap, IMAP_CAP_UIDPLUS) &&
+	    !policy->without_uidplus)
+		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
+			       "account %s: mailbox %s: the server has no UIDPLUS, so exactly our "
+			       "messages cannot be expunged; retention does nothing here unless "
+			       "without-uidplus = true",
+			       s->account->name, s->conf->name);
+	if (!moves)
+		return 0;
+	if (quote_target(policy->move_to, quoted, e) == -1)
+		return -1;
+	if (imap_run(s->imap, &why, "STATUS %s (UIDVALIDITY)", quoted) == 0)
+		return 0;
+	if (why.scope == ERR_MAILBOX)
+		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
+			       "mailbox %s: cannot move mail to \"%s\" (%s); create it, or change "
+			       "action in the retention block",
+			       s->conf->name, policy->move_to, why.text);
+	*e = why;
+	return -1;
+}
+
 static int move_set(struct source_imap *s, const char *set, const struct uidset *uids,
 		    const char *to, struct err *e)
 {
-	char wire[NAME_MAX_WIRE], quoted[2 * NAME_MAX_WIRE];
+	char quoted[2 * NAME_MAX_WIRE];
 
-	if (utf7_encode(to, wire, sizeof wire) == -1 ||
-	    imap_quote(wire, quoted, sizeof quoted) == -1)
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG, "\"%s\" cannot be a mailbox name", to);
+	if (quote_target(to, quoted, e) == -1)
+		return -1;
 	fault_step("imap-move");
 	if (imap_has(s->imap, IMAP_CAP_MOVE))
 		return imap_run(s->imap, e, "UID MOVE %s %s", set, quoted);
@@ -497,17 +537,10 @@ static int imap_source_purge(struct source *source, struct uidset *uids,
 			     const struct conf_retention *policy, struct err *e)
 {
 	struct source_imap *s = (struct source_imap *)source;
-	bool moves = policy->action == CONF_MOVE && imap_has(s->imap, IMAP_CAP_MOVE);
 	struct uidset part = {0};
 	char set[UIDSET_WIRE_MAX];
 	int rc = 0;
 
-	if (!moves && !imap_has(s->imap, IMAP_CAP_UIDPLUS) && !policy->without_uidplus)
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "account %s: mailbox %s: the server has no UIDPLUS, so exactly our "
-			       "messages cannot be expunged; retention does nothing here unless "
-			       "without-uidplus = true",
-			       s->account->name, s->conf->name);
 	while (rc == 0 && uidset_take(uids, SIZE_MAX, set, sizeof set, &part) > 0) {
 		rc = policy->action == CONF_MOVE ? move_set(s, set, &part, policy->move_to, e)
 						 : delete_set(s, set, &part, e);
@@ -530,8 +563,8 @@ static void imap_source_close(struct source *source)
 
 static const struct source_ops imap_ops = {
     imap_source_open, imap_source_list,	     imap_source_want,	imap_source_next,
-    imap_source_next_size, imap_source_mark, imap_source_removable, imap_source_purge,
-    imap_source_close,
+    imap_source_next_size, imap_source_mark, imap_source_can_purge, imap_source_removable,
+    imap_source_purge,	   imap_source_close,
 };
 
 struct source *source_imap(struct imap *imap, const struct conf_account *account,

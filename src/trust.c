@@ -171,10 +171,11 @@ static struct span next_word(struct span *v)
 }
 
 /*
- * Handed over on this machine, in a field without any address: "by MX (Postfix, from userid
- * 1)",
- * "(from alice@localhost) by MX", "from MX by HOST with LMTP", "from alice by MX with local
- * (Exim)".
+ * Handed over on this machine, in a field without any address. Postfix, Sendmail, LMTP, Exim:
+ *     by MX (Postfix, from userid 1)
+ *     (from alice@localhost) by MX
+ *     from MX by HOST with LMTP
+ *     from alice by MX with local (Exim)
  */
 static bool received_is_local(struct span v)
 {
@@ -212,8 +213,7 @@ static bool received_is_ours(struct span v, const char *allowed)
 				return false;
 			any = true;
 		} else if (n > 0 && p > v.data && p[-1] == '[') {
-			/* Where an address belongs: OpenSMTPD and Cyrus call this machine so.
-			 */
+			/* Not an address: OpenSMTPD and Cyrus call this machine so. */
 			if (!text_equal_nocase(p, n, "local") &&
 			    !text_equal_nocase(p, n, "unix"))
 				return false;

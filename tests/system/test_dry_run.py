@@ -40,7 +40,7 @@ def test_nothing_changes(stack: Stack, learnspool: Program) -> None:
     assert {user: stack.dovecot.flags(user) for user in (SPAM, HAM)} == flags
     assert sums(learnspool.ledger) == ledger and stack.rspamd.learns() == learns == (2, 0)
     lines = dry.out.splitlines()
-    assert len(lines) == 7 + 2 + 1  # messages, mailboxes, the sum
+    assert len(lines) == 7 + 2 + 2 + 1  # messages, marks, mailboxes, the sum
     assert f"learn   spam {SPAM} INBOX uid=4 date=" in dry.out
     assert f"known   spam {SPAM} INBOX uid=3 date=" in dry.out
     assert f"learn   ham  {HAM} INBOX uid=1 date=" in dry.out
@@ -106,7 +106,7 @@ def test_hostile_headers_are_made_visible(program: Program, encoded: bool) -> No
         configure(program, imap, rspamd)
         texts = [program("learn", "--dry-run").out, program("learn", "--dry-run", "--json").out]
         last = program("learn", "-v", "-v")
-    assert len(texts[0].splitlines()) == len(HOSTILE) + 2
+    assert len(texts[0].splitlines()) == len(HOSTILE) + 3
     for text in (*texts, last.out, last.err):
         assert not [hex(ord(c)) for c in text if c not in "\n\xa0" and not c.isprintable()]
     assert "]0;owned" in texts[0] and re.search(r"\\xe2\\+x80\\+xaegnp.exe", texts[0])

@@ -171,7 +171,6 @@ def test_answers_that_settle_a_message(program: Program, answer: bytes, outcome:
     (http(200, "OK", b'{"success":"true"}'), "success"),
     (http(200, "OK", b"<html><title>Welcome to nginx!</title>"), "nginx"),
     (http(200, "OK", b'{"error":"\x1b[2J\xe2\x80\xae"}'), "\\x1b[2J"),
-    (http(200, "OK"), "no reason given"),
     (http(302, "Found", b"", b"Location: http://127.0.0.1/\r\n"), "Found"),
     (http(400, "Bad", b'{"error":"Empty body is not permitted"}'), "Empty body"),
     (http(413, "Entity too large", b"<html>413</html>"), "413"),
@@ -197,6 +196,7 @@ def test_answers_that_do_not(program: Program, answer: bytes | Callable[[], Repl
     (then_cut, "nothing"),
     (lambda: then_cut(reset=True), ""),
     (lambda: then_cut(LEARNED[:-3]), ""),
+    (http(200, "OK"), "no reason given"),  # as libcurl shows a cut inside the header
     (then_silence, "imeout"),
     (lambda: drip(LEARNED), "imeout"),
     (b"HTTP/1.1 1 cannot get learned: error getting reply from redis\r\n\r\n", "Redis"),

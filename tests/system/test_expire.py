@@ -327,6 +327,9 @@ def test_without_uidplus_nothing_is_deleted(spool: Spool) -> None:
         assert "no UIDPLUS" in done.err and "without-uidplus = true" in done.err
         assert spool.left() == [1, 2, 3, 4]
         assert not {DELETED} & set.union(*spool.dovecot.flags(SPAM).values())
+        assert set(spool.states().values()) == {"marked"}
+        dry = spool.program("expire", "--dry-run")
+        assert dry.rc == 78 and dry.out.startswith("would expire 0 ")
 
         spool.store("2", DELETED)
         allowed = AT_ONCE.replace("}", "without-uidplus = true }")

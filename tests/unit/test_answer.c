@@ -84,7 +84,7 @@ static const struct {
      "{\"success\":tru"},
     {200, "OK", "<html>Log in, please</html>", OUTCOME_FAILED, ANSWER_FAILED, ERR_DATA,
      "<html>Log in, please</html>"},
-    {200, "OK", "", OUTCOME_FAILED, ANSWER_FAILED, ERR_DATA, "no reason given"},
+    {200, "OK", "", OUTCOME_FAILED, ANSWER_RETRY, ERR_TEMPORARY, "no reason given"},
     {201, "Created", "{\"success\":true}", OUTCOME_FAILED, ANSWER_FAILED, ERR_DATA,
      "{\"success\":true}"},
     {302, "Found", "", OUTCOME_FAILED, ANSWER_FAILED, ERR_DATA, "Found"},
