@@ -181,8 +181,8 @@ static int list_message(struct walk *w, struct store_value key, struct store_val
 static int verify_message(struct walk *w, struct store_value key, struct store_value v,
 			  struct err *e)
 {
+	struct store *s = ledger_store(w->ledger);
 	uint32_t number, validity, uid;
-	struct record_digest d;
 	struct record_uid r;
 	int rc;
 
@@ -195,7 +195,8 @@ static int verify_message(struct walk *w, struct store_value key, struct store_v
 	/* A content may be forgotten before its last message is, not the other way round. */
 	if (r.outcome != OUTCOME_LEARNED)
 		return 0;
-	rc = ledger_digest(w->ledger, &r.digest, &d, e);
+	rc = s->ops->get(s, STORE_DIGEST, (struct store_value){r.digest.bytes, DIGEST_SIZE}, &v,
+			 e);
 	if (rc == 0)
 		w->orphans++;
 	return rc == -1 ? -1 : 0;

@@ -105,10 +105,12 @@ static void print_json(const struct totals *t, const struct rspamd_stat *stat)
 	    "copies", (json_int_t)t->copies, "flips", (json_int_t)t->flips, "failed",
 	    (json_int_t)t->failed, "untrusted", (json_int_t)t->untrusted, "open",
 	    (json_int_t)(t->messages[STATE_SEEN] + t->messages[STATE_SUBMITTED]));
+	json_t *outcomes = json_object();
 
 	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++)
-		json_object_set_new(line, outcome_name((enum outcome)o),
+		json_object_set_new(outcomes, outcome_name((enum outcome)o),
 				    json_integer((json_int_t)t->outcome[o]));
+	json_object_set_new(line, "outcomes", outcomes);
 	json_object_set_new(line, "rspamd",
 			    stat ? json_pack("{s:b, s:I, s:I}", "bayes", stat->bayes, "spam",
 					     (json_int_t)stat->spam, "ham",

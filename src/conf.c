@@ -317,11 +317,16 @@ static int parse(struct load *l, char *text, size_t len)
 		return NO_MEMORY(l->e);
 	cfg_set_error_function(l->root, on_parse_error);
 	loading = l;
+	errno = 0;
 	rc = cfg_parse_buf(l->root, text);
 	loading = NULL;
-	if (rc == CFG_SUCCESS)
-		return 0;
-	return l->failed ? -1 : NO_MEMORY(l->e);
+	if (rc == CFG_SUCCESS || l->failed)
+		return rc == CFG_SUCCESS ? 0 : -1;
+	if (errno == ENOMEM)
+		return NO_MEMORY(l->e);
+	/* The one mistake that libconfuse has no words for; it knows the line of the block. */
+	BAD(l->e, "\"\" where a key should be; write KEY = VALUE");
+	return load_failed(l, l->root->line);
 }
 
 /* ---- from libconfuse's tree to struct conf ---- */

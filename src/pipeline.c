@@ -49,12 +49,13 @@ struct pipeline {
 	struct report *report;
 	const struct trust *trust;
 	const struct reporter_key *reporter_key;
-	bool dry_run;
+	bool dry_run, only_note;
 	int64_t left; /* messages that may still be taken; -1: no limit */
 
 	struct source *source;	   /* at work; borrowed */
 	struct record_mailbox box; /* its record */
 	struct report_counts counts;
+	bool counted; /* there is something in counts */
 	uint64_t done; /* messages of this mailbox that are through */
 
 	size_t uncommitted; /* messages settled since the last commit */
@@ -90,6 +91,11 @@ void pipeline_free(struct pipeline *p)
 	for (size_t i = 0; i < p->n; i++)
 		buf_free(&p->item[i].body);
 	free(p);
+}
+
+void pipeline_only_note(struct pipeline *p, bool on)
+{
+	p->only_note = on;
 }
 
 bool pipeline_is_full(const struct pipeline *p)
@@ -136,6 +142,7 @@ static int tell(struct pipeline *p, const struct ledger_copy *c, const struct mi
 	char hex[DIGEST_HEX] = "-";
 
 	p->counts.outcome[outcome]++;
+	p->counted = true;
 	if (outcome == OUTCOME_LEARNED)
 		p->counts.learned[c->class]++;
 	report_message(p->report, &m);
@@ -373,13 +380,15 @@ static int stage(struct pipeline *p, struct source_message *m, const struct arri
 	return ledger_submit(p->ledger, &c, clock_now(), e);
 }
 
+static const char few_agree[] = "too few reporters agree so far";
+
 /* The copy waits: it is too new, or too few reporters agree with it. */
-static int hold(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
-		const char *why, struct err *e)
+static int hold(struct pipeline *p, const struct ledger_copy *c, const char *why, struct err *e)
 {
 	if (ledger_hold(p->ledger, c, clock_now(), e) == -1)
 		return -1;
-	return tell(p, c, info, OUTCOME_HELD, why, e);
+	/* A held content is told when everybody was heard (settle_held). */
+	return c->digest ? 0 : tell(p, c, NULL, OUTCOME_HELD, why, e);
 }
 
 /* What the ledger says of this content: an outcome, or NONE for "have it learned". */
@@ -405,7 +414,7 @@ static int look_up_quorum(struct pipeline *p, const struct ledger_copy *c,
 	if (ledger_report(p->ledger, c, &known, e) == -1)
 		return -1;
 	class = quorum_class(&known, p->conf->reports.quorum);
-	if (class == CLASS_NONE)
+	if (class == CLASS_NONE || p->only_note)
 		*outcome = OUTCOME_HELD;
 	else if (class != c->class)
 		*outcome = OUTCOME_OVERRULED;
@@ -458,7 +467,7 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 	if (rc == -1)
 		return -1;
 	if (outcome == OUTCOME_HELD)
-		return hold(p, &c, &a.info, "too few reporters agree so far", e);
+		return hold(p, &c, few_agree, e);
 	if (outcome == OUTCOME_NONE && p->dry_run)
 		outcome = OUTCOME_LEARNED;
 	if (outcome != OUTCOME_NONE)
@@ -495,7 +504,7 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 		p->counts.outcome[m->mark]++;
 		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e);
 	case SOURCE_HELD:
-		return hold(p, &c, NULL, "too new to count", e);
+		return hold(p, &c, "too new to count", e);
 	case SOURCE_UNSEEN:
 		return ledger_see(p->ledger, &c, clock_now(), e);
 	case SOURCE_GONE:
@@ -557,9 +566,9 @@ static int load_box(struct pipeline *p, struct err *e)
 
 /*
  * A held message whose content is known: the reporters may agree by now, or their time be over.
- * *again: it is to be fetched once more, and learned.
+ * *again: it is to be fetched once more, and learned. last: what stays held is told.
  */
-static int settle_held(struct pipeline *p, uint32_t uid, const struct record_uid *r,
+static int settle_held(struct pipeline *p, uint32_t uid, const struct record_uid *r, bool last,
 		       bool *again, struct err *e)
 {
 	struct ledger_copy c = {&p->box, uid, r->class, 0, &r->digest, NULL};
@@ -581,11 +590,13 @@ static int settle_held(struct pipeline *p, uint32_t uid, const struct record_uid
 		 clock_now() - r->settled_at >= p->conf->reports.quorum_within)
 		outcome = OUTCOME_UNCONFIRMED;
 	*again = class == r->class && outcome == OUTCOME_NONE;
-	return outcome == OUTCOME_NONE ? 0 : settle(p, &c, NULL, outcome, NULL, e);
+	if (outcome != OUTCOME_NONE)
+		return settle(p, &c, NULL, outcome, NULL, e);
+	return last ? tell(p, &c, NULL, OUTCOME_HELD, few_agree, e) : 0;
 }
 
 /* Is this message to be taken again? Settles it where that needs no look at it. */
-static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_uid *r,
+static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_uid *r, bool last,
 			 bool *again, struct err *e)
 {
 	static const struct digest none;
@@ -595,13 +606,16 @@ static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_u
 	if (r->state != STATE_SEEN)
 		return 0;
 	if (r->outcome == OUTCOME_HELD && !digest_equal(&r->digest, &none))
-		return settle_held(p, uid, r, again, e);
+		return p->only_note ? 0 : settle_held(p, uid, r, last, again, e);
 	/* Unread messages are looked at again only when the mailbox has changed. */
 	*again = r->outcome != OUTCOME_NONE || changed;
 	return 0;
 }
 
-/* Messages that an earlier run, or this one, left unfinished; todo may be NULL. */
+/*
+ * Messages that an earlier run, or this one, left unfinished. Without a todo it is the last look of
+ * this run: what is held by then stays held.
+ */
 static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 {
 	struct record_uid r;
@@ -611,7 +625,7 @@ static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 	while ((rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e)) == 1) {
 		bool again;
 
-		if (is_unfinished(p, uid, &r, &again, e) == -1)
+		if (is_unfinished(p, uid, &r, todo == NULL, &again, e) == -1)
 			return -1;
 		if (again && todo && uidset_add(todo, uid, uid) == -1)
 			return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
@@ -722,6 +736,7 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 
 	p->source = s;
 	p->counts = (struct report_counts){0};
+	p->counted = false;
 	if (s->ops->open(s, p->dry_run, e) == -1 || load_box(p, e) == -1)
 		return -1;
 	rc = learn_new(p, e);
@@ -744,6 +759,7 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	}
 	if (rc == 0 && whole)
 		rc = record_complete(p, e);
-	report_mailbox_end(p->report, s->account, s->mailbox, &p->counts);
+	if (!p->only_note || p->counted)
+		report_mailbox_end(p->report, s->account, s->mailbox, &p->counts);
 	return rc;
 }

@@ -51,6 +51,13 @@ struct waiter pipeline_waiter(struct pipeline *p);
  */
 int pipeline_learn(struct pipeline *p, struct source *s, struct err *e);
 
+/*
+ * Where several reporters have to agree, a run goes through the sources twice: first it only notes
+ * who says what (on), then it decides. Else who comes first would be heard before a verdict was
+ * taken back.
+ */
+void pipeline_only_note(struct pipeline *p, bool on);
+
 /* The limit of max messages was reached. */
 bool pipeline_is_full(const struct pipeline *p);
 

@@ -105,7 +105,8 @@ size_t record_digest_encode(const struct record_digest *r, unsigned char *out)
 static bool reporters_decode(struct reader *in, size_t len, struct record_digest *r)
 {
 	r->n_reporters = (size_t)take(in, 1);
-	if (r->n_reporters > RECORD_REPORTERS_MAX || len != 1 + r->n_reporters * REPORTER_RECORD)
+	if (r->n_reporters > RECORD_REPORTERS_MAX ||
+	    len != 1 + r->n_reporters * REPORTER_RECORD)
 		return false;
 	for (size_t i = 0; i < r->n_reporters; i++) {
 		struct record_reporter *x = &r->reporter[i];
@@ -168,8 +169,8 @@ bool record_mailbox_decode(const void *data, size_t len, struct record_mailbox *
 	r->uidvalidity = (uint32_t)take(&in, 4);
 	r->uidnext = (uint32_t)take(&in, 4);
 	r->modseq = take(&in, 8);
-	r->whole = take(&in, 1) != 0;
-	return true;
+	r->whole = *in.p == 1;
+	return *in.p <= 1;
 }
 
 size_t record_run_encode(const struct record_run *r, unsigned char *out)

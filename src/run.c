@@ -187,8 +187,15 @@ static int learn_mailbox(struct run *r, struct source *s, struct err *e)
 
 int run_learn(struct run *r, struct err *e)
 {
-	if (ledger_run_begin(r->ledger, e) == -1 || run_visit(r, NULL, learn_mailbox, e) == -1 ||
-	    ledger_run_end(r->ledger, e) == -1)
+	if (ledger_run_begin(r->ledger, e) == -1)
+		return -1;
+	if (r->conf->reports.quorum > 1) {
+		pipeline_only_note(r->pipeline, true);
+		if (run_visit(r, NULL, learn_mailbox, e) == -1)
+			return -1;
+		pipeline_only_note(r->pipeline, false);
+	}
+	if (run_visit(r, NULL, learn_mailbox, e) == -1 || ledger_run_end(r->ledger, e) == -1)
 		return -1;
 	return ledger_commit(r->ledger, e);
 }

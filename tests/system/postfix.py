@@ -50,6 +50,7 @@ MASTER_CF = """\
 {host}:{port} inet n - n - - smtpd -o cleanup_service_name=outside
 {host}:{closed_port} inet n - n - - smtpd
     -o smtpd_recipient_restrictions=$closed_recipients
+{host}:{open_port} inet n - n - - smtpd
 outside unix n - n - 0 cleanup -o header_checks=regexp:/etc/postfix/outside_checks
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -95,9 +96,10 @@ class Postfix(Server):
     """Delivers mail for example.org to the LMTP port that it is given."""
 
     name = "postfix"
-    ports = ("port", "closed_port")
+    ports = ("port", "closed_port", "open_port")
     port = 0  # SMTP, for mail from outside; refuses the field of reports
     closed_port = 0  # the same, but refuses the collection accounts instead
+    open_port = 0  # refuses nothing: Postfix as it comes
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -117,7 +119,8 @@ class Postfix(Server):
             (self.folder / name).mkdir(exist_ok=True)
         shutil.chown(self.folder / "data", "postfix", "postfix")
         values = {"d": self.folder, "host": HOST, "port": self.port,
-                  "closed_port": self.closed_port, "lmtp_port": self.lmtp_port}
+                  "closed_port": self.closed_port, "open_port": self.open_port,
+                  "lmtp_port": self.lmtp_port}
         for name, text in (("main.cf", MAIN_CF), ("master.cf", MASTER_CF)):
             (self.etc / name).write_text(text.format(**values))
         (self.etc / "outside_checks").write_text(OUTSIDE_CHECKS)
@@ -145,8 +148,14 @@ class Postfix(Server):
         """Wait until everything submitted so far is delivered."""
         wait_until(lambda: self.queued() == 0, seconds, f"empty queue\n{self.log_tail()}")
 
+    def sendmail(self, to: str, raw: bytes, mail_from: str) -> None:
+        """One message from a program of this machine."""
+        subprocess.run(in_namespace(self.mounts, ["/usr/sbin/sendmail", "-i", "-f", mail_from, to]),
+                       input=raw.replace(b"\r\n", b"\n"), check=True)
+
     def smtp(self, to: str, raw: bytes, mail_from: str = "stranger@evil.example", *,
-             port: int = 0) -> None:
-        """One message from outside."""
-        with smtplib.SMTP(HOST, port or self.port, timeout=10) as link:
+             port: int = 0, helo: str = "evil.example", source: str = HOST) -> None:
+        """One message from outside: from the address source."""
+        with smtplib.SMTP(HOST, port or self.port, helo, timeout=10,
+                          source_address=(source, 0)) as link:
             link.sendmail(mail_from, [to], crlf(raw))

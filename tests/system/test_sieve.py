@@ -20,12 +20,13 @@ import pytest
 import corpus
 import postfix
 from postfix import Postfix, in_namespace
-from program import Program
+from program import Program, secret_file
 from servers import HOST, Authority, Dovecot, Rspamd, Stack, crlf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = sorted((ROOT / "sieve").glob("*.sieve"))
 USER, SPAM, HAM = "alice@example.org", "spam@example.org", "ham@example.org"
+OTHER_USER = "bob@example.org"
 TOKEN = "0123456789abcdef0123456789abcdef0123456789abcdef"
 FOLDERS = ("Junk", "Junk/2026", "Trash", "Trash/old", "Archive", "Junkyard")
 DATE = '"01-Feb-2024 10:11:12 +0000"'
@@ -107,7 +108,7 @@ class Site(Stack):
         super().__init__()
         self.postfix = Postfix(self.folder)
         self.dovecot = ReportingDovecot(self.folder, self.authority, mail_format, self.postfix)
-        for user in (USER, SPAM, HAM):
+        for user in (USER, OTHER_USER, SPAM, HAM):
             self.dovecot.add_user(user)
         self._servers = self.redis, self.rspamd, self.dovecot, self.postfix
 
@@ -121,9 +122,9 @@ class Site(Stack):
         return (list(self.dovecot.messages(SPAM).values()),
                 list(self.dovecot.messages(HAM).values()))
 
-    def user(self) -> imaplib.IMAP4:
+    def user(self, name: str = USER) -> imaplib.IMAP4:
         """The user's mail client, with the folders that the tests use."""
-        link = self.dovecot.imap(USER)
+        link = self.dovecot.imap(name)
         for folder in FOLDERS:
             link.create(folder)
         return link
@@ -238,11 +239,11 @@ def test_a_move_is_reported_or_not(site: Site, way: Callable[[imaplib.IMAP4, str
     assert list(folder(link, source).values()) == ([before] if way is copy else [])
 
 
-def place(site: Site, name: str) -> None:
+def place(site: Site, name: str, user: str = USER) -> None:
     """Put the INBOX's one message into a folder without an IMAP event: behind Dovecot's back."""
     done = subprocess.run(
         site.dovecot.within(["doveadm", "-c", str(site.dovecot.folder / "dovecot.conf"), "move",
-                             "-u", USER, name, "mailbox", "INBOX", "all"]),
+                             "-u", user, name, "mailbox", "INBOX", "all"]),
         capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -520,7 +521,8 @@ def test_from_a_move_to_a_learned_and_expired_message(site: Site, tmp_path: Path
     program = Program(tmp_path)
     with Recorder(site.rspamd) as recorder:
         configure(program, site, recorder, learned="1h")
-        assert program("run").rc == 0
+        done = program("-v", "-v", "run")
+        assert done.rc == 0 and TOKEN not in done.out + done.err
         assert site.rspamd.learns() == (30, 30)
         assert sorted(recorder.learned) == sorted([("spam", raw) for raw in spam]
                                                   + [("ham", raw) for raw in ham])
@@ -545,6 +547,69 @@ def well_formed(raw: bytes) -> bytes:
 
 
 def configure(program: Program, site: Site, recorder: Recorder, learned: str) -> None:
-    """With rspamd reached through the recorder."""
-    path = program.configure(site, top=f"retention {{ learned = {learned} }}\n")
+    """With rspamd reached through the recorder, and the token that Dovecot has."""
+    path = program.configure(site, top=proof(program) + f"retention {{ learned = {learned} }}\n")
     path.write_text(path.read_text().replace(site.rspamd.url, recorder.url))
+
+
+def proof(program: Program, more: str = "") -> str:
+    token = secret_file(program.folder / "token", TOKEN + "\n")
+    return f'reports {{ token-file = "{token}" {more} }}\n'
+
+
+def reported(program: Program) -> list[list[str]]:
+    """Who said what of each content in the ledger."""
+    return [[f"{one['who']} {one['class']}" for one in event["reporters"]]
+            for event in program("--json", "ledger", "list").events
+            if event["event"] == "digest"]
+
+
+def words(n: int) -> bytes:
+    """A message with enough of its own words for rspamd."""
+    return mail(n) + " ".join(f"word{n}and{i}" for i in range(40)).encode() + b"\r\n"
+
+
+def test_moves_out_of_junk_are_believed_and_strangers_are_not(site: Site, tmp_path: Path) -> None:
+    """The token that contrib/dovecot puts into reports is the one that learnspool asks for. A copy of
+    the real report teaches nothing, whatever is left of its top."""
+    program = Program(tmp_path)
+    program.configure(site, top=proof(program))
+    link = site.user()
+    site.dovecot.lmtp(USER, words(1))
+    place(site, "Junk")
+    ok(link.select("Junk"))
+    move(link, "INBOX")
+    _, (real,) = site.reports()
+    assert program("learn").rc == 0
+    assert site.rspamd.learns() == (0, 1)
+    ((who,),) = reported(program)
+    assert who.endswith(" ham") and not who.startswith("0" * 16)
+
+    top = real[:real.index(b"Received: from a.example")]
+    copies = (top + words(2), top[top.index(b"X-Sieve:"):] + words(3),
+              top[top.index(b"X-Learnspool-Report:"):] + words(4), words(5))
+    for raw in copies:
+        site.postfix.smtp(HAM, raw, USER, port=site.postfix.open_port, source="127.0.0.2")
+    site.postfix.drain()
+    assert "4 untrusted" in program("learn").out
+    assert site.rspamd.learns() == (0, 1)
+    flags = site.dovecot.flags(HAM)
+    assert [bool(names & {"$LearnSkipped"}) for names in flags.values()] == [False] + 4 * [True]
+
+
+def test_two_users_must_agree(site: Site, tmp_path: Path) -> None:
+    """quorum = 2, by two people's real moves of the same mail."""
+    program = Program(tmp_path)
+    program.configure(site, top=proof(program, "quorum = 2"))
+    for n, user in enumerate((USER, OTHER_USER), 1):
+        link = site.user(user)
+        site.dovecot.lmtp(user, words(1))
+        ok(link.select("INBOX"))
+        move(link, "Junk")
+        site.postfix.drain()
+        assert program("learn").rc == 0
+        assert site.rspamd.learns() == (n - 1, 0)
+        assert [len(each) for each in reported(program)] == [n]
+    assert program("learn").rc == 0
+    assert all("$LearnedSpam" in names for names in site.dovecot.flags(SPAM).values())
+    assert len(site.dovecot.flags(SPAM)) == 2 and site.rspamd.learns() == (1, 0)

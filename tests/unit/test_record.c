@@ -70,9 +70,12 @@ static const char digest_bytes[] = "010104"
 				   "5265704f72746572"
 				   "01ffffffffffffffff";
 
-static const struct record_mailbox mailbox_record = {
-    .number = 7, .uidvalidity = 4294967295, .uidnext = 256, .modseq = 0x0102030405060708};
-static const char mailbox_bytes[] = "0100000007ffffffff000001000102030405060708";
+static const struct record_mailbox mailbox_record = {.number = 7,
+						     .uidvalidity = 4294967295,
+						     .uidnext = 256,
+						     .modseq = 0x0102030405060708,
+						     .whole = true};
+static const char mailbox_bytes[] = "0100000007ffffffff00000100010203040506070801";
 
 static void test_uid_vector(void **state)
 {
@@ -231,6 +234,7 @@ static void test_other_rounds(void **state)
 	assert_int_equal(box.uidvalidity, UINT32_MAX);
 	assert_int_equal(box.uidnext, 256);
 	assert_true(box.modseq == 0x0102030405060708);
+	assert_true(box.whole);
 	for (int done = 0; done < 2; done++) {
 		struct record_run r = {UINT32_MAX, done};
 
@@ -365,6 +369,7 @@ static void test_ranges(void **state)
 	check_range(UID, 4, 255);
 	check_range(DIGEST, 1, CLASS_HAM);
 	check_range(DIGEST, 2, OUTCOMES - 1);
+	check_range(MAILBOX, 21, 1);
 	check_range(RUN, 5, 1);
 }
 
