@@ -286,7 +286,7 @@ static int read_body(struct imap *s, uint32_t max, struct imap_message *m, struc
 static int read_attribute(struct imap *s, uint32_t body_max, struct imap_message *m,
 			  struct err *e)
 {
-	uint64_t n;
+	uint64_t n = 0;
 	int t;
 
 	if (imap_parse_is(&s->parser, "UID")) {
@@ -388,6 +388,14 @@ static int read_esearch(struct imap *s, struct err *e)
 	return t == -1 ? -1 : 0;
 }
 
+/* The first mailbox that has the special use is the one. */
+static void take_name(struct imap *s, const struct buf *name)
+{
+	if (name->len > 0 && name->len < s->special_size && s->special_name[0] == '\0' &&
+	    memchr(name->data, '\0', name->len) == NULL)
+		memcpy(s->special_name, name->data, name->len + 1);
+}
+
 /* * LIST (\HasNoChildren \Junk) "/" "Junk Mail" */
 static int read_list(struct imap *s, struct err *e)
 {
@@ -407,15 +415,13 @@ static int read_list(struct imap *s, struct err *e)
 
 		buf_init(&name, IMAP_SMALL_LITERAL);
 		rc = read_literal(s, &name, e);
-		if (rc == 0 && match && s->special_name[0] == '\0' && name.len < s->special_size &&
-		    !memchr(name.data ? name.data : "", '\0', name.len))
-			memcpy(s->special_name, name.data, name.len + 1);
+		if (rc == 0 && match)
+			take_name(s, &name);
 		buf_free(&name);
 		if (rc == -1)
 			return -1;
-	} else if (t == IMAP_ATOM || t == IMAP_QUOTED) {
-		if (match && s->special_name[0] == '\0' && s->parser.text.len < s->special_size)
-			memcpy(s->special_name, s->parser.text.data, s->parser.text.len + 1);
+	} else if ((t == IMAP_ATOM || t == IMAP_QUOTED) && match) {
+		take_name(s, &s->parser.text);
 	}
 	return t == -1 ? -1 : t == IMAP_EOL ? 0 : skip_line(s, e);
 }
@@ -486,7 +492,8 @@ static int read_status(struct imap *s, bool bye, struct err *e)
 	if (bye) {
 		s->broken = true;
 		return err_set(e, ERR_SERVER, ERR_TEMPORARY, "account %s: %s ended the session: %s",
-			       s->account->name, s->account->url, s->parser.text.data);
+			       s->account->name, s->account->url,
+			       s->parser.text.len > 0 ? s->parser.text.data : "no reason given");
 	}
 	if (s->parser.text.len > 0 && note_code(s, s->parser.text.data, e) == -1)
 		return -1;
@@ -597,7 +604,7 @@ int imap_next(struct imap *s, uint32_t body_max, struct imap_event *ev,
 
 /* ---- commands ---- */
 
-static unsigned send_command(struct imap *s, struct err *e, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static unsigned send_command(struct imap *s, struct err *e, const char *fmt, va_list ap)
 {
 	char line[IMAP_COMMAND_MAX];
 	int head = snprintf(line, sizeof line, "L%u ", s->last + 1);
@@ -634,7 +641,7 @@ unsigned imap_send(struct imap *s, struct err *e, const char *fmt, ...)
 static int finish(struct imap *s, unsigned command, struct err *e)
 {
 	struct imap_message m = {0};
-	struct imap_event ev;
+	struct imap_event ev = {.status = IMAP_NO};
 	int rc;
 
 	if (command == 0)

@@ -70,13 +70,14 @@ static int start(struct ledger *l, struct err *e)
 	return check_format(l, e);
 }
 
+/* An empty file is what LMDB leaves when it was killed while making one. */
 static bool exists(const char *dir)
 {
 	char path[1024];
 	struct stat st;
 
 	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	return stat(path, &st) == 0 || errno != ENOENT;
+	return stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT;
 }
 
 static int open_store(struct ledger *l, const char *dir, const char *command, struct err *e)
@@ -335,8 +336,11 @@ enum outcome ledger_decide(const struct record_digest *known, enum mail_class cl
 {
 	if (known == NULL || known->outcome == OUTCOME_NONE)
 		return OUTCOME_NONE;
-	if (known->outcome == OUTCOME_UNLEARNABLE || known->outcome == OUTCOME_ENCRYPTED)
-		return known->outcome;
+	/* Too short is for good; encrypted mail is asked about only if it may be learned now. */
+	if (known->outcome == OUTCOME_UNLEARNABLE)
+		return OUTCOME_UNLEARNABLE;
+	if (known->outcome == OUTCOME_ENCRYPTED)
+		return OUTCOME_NONE;
 	if (known->class == class)
 		return known->outcome == OUTCOME_LEARNED ? OUTCOME_KNOWN : known->outcome;
 	if (known->epoch == epoch && date < known->verdict_at)
@@ -354,8 +358,8 @@ static int put_digest(struct ledger *l, const struct digest *d, const struct rec
 				  (struct store_value){value, record_digest_encode(r, value)}, e);
 }
 
-int ledger_report(struct ledger *l, const struct ledger_copy *c, struct record_digest *out,
-		  struct err *e)
+int ledger_report(struct ledger *l, const struct ledger_copy *c, int64_t now,
+		  struct record_digest *out, struct err *e)
 {
 	*out = (struct record_digest){.class = CLASS_NONE};
 	if (ledger_digest(l, c->digest, out, e) == -1)
@@ -363,6 +367,7 @@ int ledger_report(struct ledger *l, const struct ledger_copy *c, struct record_d
 	if (c->reporter == NULL)
 		return 0;
 	quorum_note(out, c->reporter, c->class, c->date);
+	out->last_seen = now;
 	return put_digest(l, c->digest, out, e);
 }
 

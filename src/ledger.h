@@ -109,8 +109,8 @@ enum outcome ledger_decide(const struct record_digest *known, enum mail_class cl
 uint32_t ledger_epoch(const struct ledger *l);
 
 /* Note who reported the content, before anything is decided; *out is its record then. */
-int ledger_report(struct ledger *l, const struct ledger_copy *c, struct record_digest *out,
-		  struct err *e);
+int ledger_report(struct ledger *l, const struct ledger_copy *c, int64_t now,
+		  struct record_digest *out, struct err *e);
 
 /* The copy is not to be settled yet: too new, or too few reporters agree. */
 int ledger_hold(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e);

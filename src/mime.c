@@ -84,12 +84,12 @@ size_t mime_original(const char *msg, size_t len)
 	while (part_field_next(&header, &name, &value)) {
 		size_t end = (size_t)(header.data - msg);
 
-		/* At the end of what we look at, the field may go on, or nothing comes below.
-		 */
-		if (sieve > 0 && !added_id && text_equal_nocase(name.data, name.len, "Message-ID")) {
-			added_id = true;
+		if (sieve > 0 && !added_id &&
+		    text_equal_nocase(name.data, name.len, "Message-ID")) {
+			added_id = true; /* Pigeonhole's own */
 			continue;
 		}
+		/* At the end of what we look at, the field may go on, or nothing is below. */
 		if (name.len == 0 || is_authors(name) || end == window.len ||
 		    !is_header(header))
 			break;

@@ -50,6 +50,7 @@ struct pipeline {
 	const struct trust *trust;
 	const struct reporter_key *reporter_key;
 	bool dry_run, only_note;
+	int64_t left_before;
 	int64_t left; /* messages that may still be taken; -1: no limit */
 
 	struct source *source;	   /* at work; borrowed */
@@ -95,6 +96,11 @@ void pipeline_free(struct pipeline *p)
 
 void pipeline_only_note(struct pipeline *p, bool on)
 {
+	/* Whom --max lets be noted, it lets be decided about. */
+	if (on)
+		p->left_before = p->left;
+	else
+		p->left = p->left_before;
 	p->only_note = on;
 }
 
@@ -411,7 +417,7 @@ static int look_up_quorum(struct pipeline *p, const struct ledger_copy *c,
 	struct record_digest known;
 	enum mail_class class;
 
-	if (ledger_report(p->ledger, c, &known, e) == -1)
+	if (ledger_report(p->ledger, c, clock_now(), &known, e) == -1)
 		return -1;
 	class = quorum_class(&known, p->conf->reports.quorum);
 	if (class == CLASS_NONE || p->only_note)
@@ -432,7 +438,7 @@ static int read_arrival(struct pipeline *p, struct source_message *m, struct arr
 	marker_read(m->body.data, m->body.len, &a->marker);
 	*why = p->source->proof ? trust_refuses(p->trust, &a->marker, p->source->class) : NULL;
 	/* In a mailbox of one's own the envelope is the spammer's. */
-	a->who = p->source->owner ? p->source->owner : marker_reporter(&a->marker);
+	a->who = p->source->owner ? p->source->owner : trust_reporter(p->trust, &a->marker);
 	reporter_hash(p->reporter_key, a->who, a->reporter);
 	rc = mime_read(m->body.data, m->body.len, &a->info, e);
 	if (rc == 0 && p->conf->rspamd.deliver_to_reporter)

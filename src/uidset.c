@@ -187,17 +187,3 @@ size_t uidset_take(struct uidset *s, size_t max, char *text, size_t size, struct
 	s->n -= i;
 	return count;
 }
-
-uint32_t uidset_pop(struct uidset *s)
-{
-	uint32_t uid;
-
-	if (s->n == 0)
-		return 0;
-	uid = s->range[0].first;
-	if (s->range[0].first == s->range[0].last)
-		memmove(s->range, s->range + 1, --s->n * sizeof *s->range);
-	else
-		s->range[0].first++;
-	return uid;
-}

@@ -59,7 +59,4 @@ uint64_t uidset_count(const struct uidset *s);
  */
 size_t uidset_take(struct uidset *s, size_t max, char *text, size_t size, struct uidset *taken);
 
-/* Remove the lowest UID; 0 where the set is empty. */
-uint32_t uidset_pop(struct uidset *s);
-
 #endif

@@ -113,6 +113,13 @@ def collected(original: bytes) -> bytes:
             b"\ttoken=0123456789abcdef\r\n") + original
 
 
+def redirected(original: bytes) -> bytes:
+    """The same from a Sieve script that adds no header of ours."""
+    return collected(original).replace(b"X-Learnspool-Report: v1; class=spam; "
+                                       b"user=alice@example.org;\r\n\ttoken=0123456789abcdef\r\n",
+                                       b"", 1)
+
+
 def test_rspamd_is_given_the_original_byte_for_byte(stack: Stack, program: Program) -> None:
     """Below the marker of the collection not a byte is lost, added or changed, and nothing
     above it reaches rspamd; a message without a marker is given as it is."""
@@ -122,11 +129,13 @@ def test_rspamd_is_given_the_original_byte_for_byte(stack: Stack, program: Progr
            b"Subject: no newline at the end\r\n\r\nlast line",
            b"Subject: long\r\n\r\n" + b"x" * 20_000 + b"\r\n"]
     plain = [crlf(raw) for raw in corpus.spam()[5::40]]
-    stack.dovecot.append_many(SPAM, "INBOX", [*map(collected, originals + odd), *plain])
+    sieved = [crlf(raw) for raw in corpus.spam()[7::40]]
+    stack.dovecot.append_many(SPAM, "INBOX", [*map(collected, originals + odd), *plain,
+                                              *map(redirected, sieved)])
     with FakeController() as rspamd:
         program.configure(Rig(rspamd, stack.dovecot, stack.authority))
         learn(program)
-        assert sorted(r.body for r in rspamd.learns) == sorted(originals + odd + plain)
+        assert sorted(r.body for r in rspamd.learns) == sorted(originals + odd + plain + sieved)
 
 
 def test_nul_bytes_reach_rspamd(program: Program) -> None:
@@ -230,15 +239,25 @@ def test_encrypted_mail_is_learned_by_default(stack: Stack, program: Program) ->
         assert outcomes(learn(program)) == {"learned": 1}
 
 
-@pytest.mark.parametrize("raw", [b"", b"\r\n", b"Subject: only a header\r\n"])
-def test_messages_without_content_do_no_harm(program: Program, raw: bytes) -> None:
-    """An empty message, one without a header, one without a body: one line, and the messages
-    beside it are learned."""
+DEEP = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
+                for n in range(100))
+
+
+@pytest.mark.parametrize("raw, mark", [
+    (b"", "$LearnSkipped"), (DEEP, "$LearnSkipped"), (b"\r\n", "$LearnedSpam"),
+    (b"Subject: only a header\r\n", "$LearnedSpam"), (b"no header at all\r\n", "$LearnedSpam"),
+], ids=["empty", "nested too deep", "a newline", "a header", "a body"])
+def test_messages_that_are_none(program: Program, raw: bytes, mark: str) -> None:
+    """What has no content, or hides it, is skipped for good with a reason, or is rspamd's to
+    judge; the messages beside it are learned, and no later run looks at it again."""
     with FakeController() as rspamd, FakeImap([Message(raw), small("spam", 1)[0]]) as imap:
         configure(program, imap, rspamd)
-        done = program("learn", "--json")
-        assert done.rc in (0, 1) and imap.flags()[2] == {"$LearnedSpam"}
-        assert sum(outcomes(done).values()) == 2
+        done = learn(program)
+        assert imap.flags() == {1: {mark}, 2: {"$LearnedSpam"}}
+        (event,) = [e for e in done.events if e["event"] == "message" and e["uid"] == 1]
+        assert event["reason"] or mark == "$LearnedSpam"
+        fetches = imap.count("UID FETCH")
+        assert outcomes(learn(program)) == {} and imap.count("UID FETCH") == fetches
 
 
 def test_unread_mail_waits_where_only_read_mail_counts(stack: Stack, learnspool: Program) -> None:

@@ -193,6 +193,24 @@ def test_an_own_mailbox_may_ask_for_proof_all_the_same(stack: Stack, program: Pr
     assert outcomes(learn(program)) == {("ham", 1): "untrusted"}
 
 
+def test_an_administrator_can_believe_it_all_the_same(stack: Stack, program: Program) -> None:
+    """What was untrusted is learned once it lies in a folder that is trusted, mark or no mark
+    (docs/dovecot.md, "A new token")."""
+    mailboxes = ('mailbox "INBOX" { class = ham }\n'
+                 'mailbox "Believed" { class = ham  trusted = true }')
+    program.configure(stack, INBOXES | {HAM: mailboxes}, top=proving(program))
+    with stack.dovecot.session(HAM) as link:
+        stack.dovecot.check(link.create("Believed"))
+    stack.dovecot.append(HAM, "INBOX", report("ham", 1, token=OTHER))
+    assert outcomes(learn(program)) == {("ham", 1): "untrusted"}
+    with stack.dovecot.session(HAM, "INBOX") as link:
+        stack.dovecot.check(link.uid("MOVE", "1", "Believed"))
+    assert marks(stack, HAM, "Believed") == ["$LearnSkipped"]
+    assert outcomes(learn(program)) == {("ham", 1): "learned"}
+    assert marks(stack, HAM, "Believed") == ["$LearnedHam"]
+    assert stack.rspamd.learns() == (0, 1)
+
+
 def test_senders_alone(stack: Stack, program: Program) -> None:
     """Without a token: what users of a server without IMAPSieve redirect by hand."""
     senders = (ALICE, "Bob@Example.Net", "mallory@evil.example", "", "alice@sub.example.org")
@@ -403,16 +421,53 @@ def test_the_majority_of_reporters_decides(stack: Stack, program: Program) -> No
     assert "reporters=4 (2 spam, 2 ham)" in digest_line(program)
 
 
-def test_a_reporter_who_changes_their_mind(stack: Stack, program: Program) -> None:
+@pytest.mark.parametrize("runs", ["one run", "a run each"])
+def test_a_reporter_who_changes_their_mind(stack: Stack, program: Program, runs: str) -> None:
     """Their last word counts, and no longer the one before."""
     program.configure(stack, top=proving(program, "quorum = 2"))
     now = time.time()
     for kind, user, ago in (("spam", ALICE, 300), ("ham", ALICE, 200), ("spam", BOB, 100)):
         stack.dovecot.append(f"{kind}@example.org", "INBOX", report(kind, 1, user=user),
                              internaldate=now - ago)
-        learn(program)
+        if runs == "a run each":
+            learn(program)
+    learn(program)
     assert "reporters=2 (1 spam, 1 ham)" in digest_line(program)
     assert stack.rspamd.learns() == (0, 0)
+
+
+def test_one_sender_is_one_reporter(program: Program) -> None:
+    """Where senders is the only proof, an allowed sender could write any name into the field."""
+    mails = [report("spam", 1, user=user).replace(f"<{user}>".encode(), f"<{ALICE}>".encode())
+             for user in (ALICE, BOB, CAROL)]
+    with FakeController() as rspamd, FakeImap(mails) as imap:
+        configure(program, imap, rspamd, top='reports { senders = "@example.org"  quorum = 2 }\n')
+        assert set(outcomes(learn(program)).values()) == {"held"}
+        assert "reporters=1 (1 spam, 0 ham)" in digest_line(program) and rspamd.learns == []
+
+
+def test_in_their_own_mailbox_the_owner_reports(program: Program) -> None:
+    """Not who sent the spam, whose Return-Path it has; so two copies there are one report."""
+    mails = [f"Return-Path: <spammer{n}@evil.example>\r\n".encode() + mail(1) for n in (1, 2)]
+    own = 'mailbox "INBOX" { class = spam  keep = true }'
+    with FakeController() as rspamd, FakeImap(mails) as imap:
+        configure(program, imap, rspamd, mailboxes=own, top=proving(program, "quorum = 2"))
+        assert set(outcomes(learn(program)).values()) == {"held"}
+        assert "reporters=1 (1 spam, 0 ham)" in digest_line(program)
+    (program.ledger / "data.mdb").unlink()
+    with FakeController() as rspamd, FakeImap(mails) as imap:
+        configure(program, imap, rspamd, mailboxes=own, rspamd_lines="deliver-to = reporter",
+                  top=proving(program))
+        assert set(outcomes(learn(program)).values()) == {"learned", "known"}
+        assert [request.headers["deliver-to"] for request in rspamd.learns] == [SPAM]
+
+
+def test_max_with_a_quorum(stack: Stack, program: Program) -> None:
+    """--max bounds what is taken in, and what was taken in can be learned in that run."""
+    program.configure(stack, top=proving(program, "quorum = 2"))
+    stack.dovecot.append_many(SPAM, "INBOX", [report("spam", 1), report("spam", 1, user=BOB)])
+    learn(program, "--max", "2")
+    assert stack.rspamd.learns() == (1, 0)
 
 
 def test_a_quorum_that_is_not_reached_in_time(stack: Stack, program: Program) -> None:

@@ -570,8 +570,8 @@ def words(n: int) -> bytes:
 
 
 def test_moves_out_of_junk_are_believed_and_strangers_are_not(site: Site, tmp_path: Path) -> None:
-    """The token that contrib/dovecot puts into reports is the one that learnspool asks for. A copy of
-    the real report teaches nothing, whatever is left of its top."""
+    """The token that contrib/dovecot puts into reports is the one that learnspool asks for. A copy
+    of the real report teaches nothing, whatever is left of its top."""
     program = Program(tmp_path)
     program.configure(site, top=proof(program))
     link = site.user()

@@ -75,7 +75,7 @@ static const struct {
     {OUTCOME_KNOWN, CLASS_SPAM, CLASS_SPAM, 0, true, OUTCOME_KNOWN},
     {OUTCOME_SURE, CLASS_HAM, CLASS_HAM, 1, false, OUTCOME_SURE},
     {OUTCOME_UNLEARNABLE, CLASS_SPAM, CLASS_SPAM, 1, false, OUTCOME_UNLEARNABLE},
-    {OUTCOME_ENCRYPTED, CLASS_SPAM, CLASS_SPAM, 1, false, OUTCOME_ENCRYPTED},
+    {OUTCOME_ENCRYPTED, CLASS_SPAM, CLASS_SPAM, 1, false, OUTCOME_NONE},
     /* The other verdict: of a later run it wins, in one run if it is the newer one. */
     {OUTCOME_LEARNED, CLASS_SPAM, CLASS_HAM, 1, false, OUTCOME_NONE},
     {OUTCOME_LEARNED, CLASS_SPAM, CLASS_HAM, -1, false, OUTCOME_NONE},
@@ -87,7 +87,7 @@ static const struct {
     {OUTCOME_SURE, CLASS_SPAM, CLASS_HAM, 1, true, OUTCOME_NONE},
     /* What cannot be learned cannot be learned as the other class either. */
     {OUTCOME_UNLEARNABLE, CLASS_SPAM, CLASS_HAM, 1, false, OUTCOME_UNLEARNABLE},
-    {OUTCOME_ENCRYPTED, CLASS_SPAM, CLASS_HAM, 1, true, OUTCOME_ENCRYPTED},
+    {OUTCOME_ENCRYPTED, CLASS_SPAM, CLASS_HAM, 1, true, OUTCOME_NONE},
     /* Seen, and nothing decided. */
     {OUTCOME_NONE, CLASS_NONE, CLASS_SPAM, 0, true, OUTCOME_NONE},
 };

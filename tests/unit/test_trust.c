@@ -209,6 +209,8 @@ static const struct {
      "Received: from evil ([203.0.113.9])\r\n\tby mail.example.org with LMTP\r\n", HOST},
     {"no address and no LMTP", "Received: from evil by mx.example.org with ESMTP id 1\r\n",
      HOST},
+    {"LMTP in another shape", "Received: from evil via x by mx.example.org with LMTP\r\n",
+     HOST},
     {"a link-local address", "Received: from [127.0.0.1] (x [fe80::1%eth0]) by mx\r\n", HOST},
     {"an empty field", "Received: \r\n" POSTFIX("x (unknown [203.0.113.9])"), HOST},
 

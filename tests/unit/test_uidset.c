@@ -208,19 +208,6 @@ static void test_take(void **state)
 	uidset_free(&s);
 }
 
-static void test_pop(void **state)
-{
-	static const uint32_t want[] = {3, 4, 5, 9, UINT32_MAX - 1, UINT32_MAX, 0, 0};
-	struct uidset s = {0};
-
-	(void)state;
-	assert_int_equal(uidset_add_text(&s, "9,3:5,4294967294:4294967295", 27), 0);
-	for (size_t i = 0; i < COUNT(want); i++)
-		assert_int_equal(uidset_pop(&s), want[i]);
-	assert_int_equal(s.n, 0);
-	uidset_free(&s);
-}
-
 static void test_edges(void **state)
 {
 	struct uidset s = {0};

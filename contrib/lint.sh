@@ -1,0 +1,96 @@
+#!/bin/sh
+# make lint: what tools can find without running anything. Every check is made; ends with 1 if one of
+# them found something.
+set -u
+cd "$(dirname "$0")/.."
+
+scratch=build/lint
+found=0
+
+# What a check printed, under its name; nothing printed is nothing found.
+report() {
+	if [ -s "$scratch/out" ]; then
+		printf '\n== %s\n' "$1"
+		cat "$scratch/out"
+		found=1
+	else
+		echo "ok  $1"
+	fi
+}
+
+# name command ...: a finding is a failure or any output.
+check() {
+	name=$1
+	shift
+	"$@" >"$scratch/out" 2>&1 || echo "failed: $*" >>"$scratch/out"
+	report "$name"
+}
+
+formatted() {
+	for file in src/*.[ch] tests/unit/*.c tests/fuzz/*.[ch]; do
+		clang-format --dry-run --Werror "$file" 2>/dev/null || echo "$file: make fmt"
+	done
+}
+
+analyzed() {
+	flags="-std=c11 -D_GNU_SOURCE $(pkg-config --cflags \
+		libcurl libcrypto lmdb gmime-3.0 libconfuse jansson)"
+	for file in src/*.c; do
+		# shellcheck disable=SC2086
+		clang --analyze --analyzer-output text $flags -o /dev/null "$file"
+	done
+}
+
+manuals() {
+	mandoc -Tlint -W warning docs/*.[1-8]
+}
+
+shells() {
+	for script in $(git ls-files | xargs grep -lE '^#!/bin/(ba)?sh'); do
+		sh -n "$script"
+	done
+}
+
+pythons() {
+	/usr/bin/python3 - $(git ls-files '*.py') <<-'END'
+		import sys
+		for name in sys.argv[1:]:
+		    text = open(name, encoding="utf-8").read()
+		    compile(text, name, "exec")
+		    for number, line in enumerate(text.splitlines(), 1):
+		        if len(line) > 100 or line != line.rstrip():
+		            print(f"{name}:{number}: longer than 100, or blanks at its end")
+	END
+}
+
+# No output where grep finds nothing.
+banned() {
+	! grep -nwE '(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|strtou?l{1,2}|sscanf|alloca)[[:space:]]*\(' \
+		src/*.[ch] tests/unit/*.c tests/fuzz/*.[ch]
+}
+
+# A file of one concept fits into this; so does a header that is a contract.
+sizes() {
+	wc -l src/*.c | awk '$2 != "total" && $1 > 800 { print $2 ": " $1 " lines, over 800" }'
+	wc -l src/*.h | awk '$2 != "total" && $1 > 150 { print $2 ": " $1 " lines, over 150" }'
+}
+
+# Nothing of the machine that it was written on; names in /tmp belong to tests that make them.
+paths() {
+	! git grep -nE '/(work|root|home/[a-z]+)/' -- ':!contrib/lint.sh' ':!tests/corpus'
+}
+
+mkdir -p $scratch
+check 'clang-format' formatted
+for compiler in gcc clang; do
+	check "$compiler without warnings" \
+		make -s -j2 CC=$compiler DEV=1 BUILD=$scratch/$compiler all units
+done
+check 'clang --analyze' analyzed
+check 'mandoc' manuals
+check 'sh -n' shells
+check 'python' pythons
+check 'banned functions' banned
+check 'sizes' sizes
+check 'paths' paths
+exit $found
