@@ -138,6 +138,7 @@ static void check_rspamd(struct check *k)
 static void check_mailbox(struct check *k, struct imap *imap, const struct conf_account *a,
 			  const struct conf_mailbox *m)
 {
+	const struct conf_retention *retention = &k->conf->retention;
 	struct source *s = source_imap(imap, a, m);
 	char what[2 * ERR_TEXT_MAX];
 	struct err e;
@@ -150,47 +151,25 @@ static void check_mailbox(struct check *k, struct imap *imap, const struct conf_
 		snprintf(what, sizeof what, "account %s: mailbox %s: %u messages", a->name,
 			 m->name, s->exists);
 		say_good(k, what);
+		if (m->expire && conf_retention_active(retention) &&
+		    s->ops->can_purge(s, retention, &e) == -1)
+			say_bad(k, &e);
 	}
 	if (s)
 		s->ops->close(s);
-}
-
-/* Can retention do what the policy says in this account? */
-static void check_retention(struct check *k, struct imap *imap, const struct conf_account *a)
-{
-	const struct conf_retention *r = &k->conf->retention;
-	const struct conf_mailbox target = {.name = r->move_to};
-	bool moves = r->action == CONF_MOVE;
-	struct err e;
-
-	if (moves)
-		check_mailbox(k, imap, a, &target);
-	if (imap_has(imap, IMAP_CAP_UIDPLUS) || r->without_uidplus ||
-	    (moves && imap_has(imap, IMAP_CAP_MOVE)))
-		return;
-	err_set(&e, ERR_SERVER, ERR_CONFIG,
-		"account %s: the server has no UIDPLUS, so retention will do nothing; take the "
-		"retention block out, or allow it with without-uidplus = true",
-		a->name);
-	say_bad(k, &e);
 }
 
 static void check_account(struct check *k, const struct conf_account *a)
 {
 	struct err e;
 	struct imap *imap = imap_open(a, &e);
-	bool expires = false;
 
 	if (imap == NULL) {
 		say_bad(k, &e);
 		return;
 	}
-	for (size_t i = 0; i < a->n_mailboxes; i++) {
+	for (size_t i = 0; i < a->n_mailboxes; i++)
 		check_mailbox(k, imap, a, &a->mailboxes[i]);
-		expires |= a->mailboxes[i].expire && conf_retention_active(&k->conf->retention);
-	}
-	if (expires)
-		check_retention(k, imap, a);
 	imap_close(imap);
 }
 

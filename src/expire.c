@@ -6,7 +6,7 @@
 #include "stop.h"
 
 enum {
-	CHUNK = 25000,		/* messages that are removed at a time */
+	CHUNK = 50000,		/* messages that are removed at a time */
 	FORGET_PER_RUN = 20000, /* records of each kind that are looked at */
 };
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SAN = "build/san"
+PYTEST = ["tests/system", "tests/sieve-rs", "tests/unit/vectors"]
 # GLib keeps type tables for ever; what we leak ourselves is still found.
 SANITIZED = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99",
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
@@ -22,6 +23,12 @@ SANITIZED = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99",
 
 def make(*words: str) -> None:
     subprocess.run(["make", "-s", "-j2", *words], cwd=ROOT, check=True)
+
+
+def built(folder: str, sources: str) -> list[Path]:
+    """The sanitized programs that were made of these sources."""
+    return [ROOT / SAN / folder / source.stem
+            for source in sorted((ROOT / "tests" / folder).glob(sources))]
 
 
 def run_unit(binary: Path) -> tuple[int, int]:
@@ -44,7 +51,7 @@ def run_unit(binary: Path) -> tuple[int, int]:
 def run_seeds() -> tuple[int, int]:
     """Every seed of every fuzz target, once."""
     passed = failed = 0
-    for target in sorted((ROOT / SAN / "fuzz").glob("fuzz_*[a-z]")):
+    for target in built("fuzz", "fuzz_*.c"):
         seeds = sorted((ROOT / "tests/fuzz/seeds" / target.name.removeprefix("fuzz_")).iterdir())
         result = subprocess.run([target, *seeds], cwd=ROOT, capture_output=True, text=True,
                                 env={**os.environ, **SANITIZED})
@@ -59,7 +66,7 @@ def run_system(words: list[str]) -> tuple[int, int, int]:
     """The system tests: passed, failed, skipped."""
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "--durations=10",
-                        f"--junitxml={report.name}", *(words or ["tests/system"])],
+                        f"--junitxml={report.name}", *(words or PYTEST)],
                        cwd=ROOT, check=False,
                        env={**os.environ, **SANITIZED, "LEARNSPOOL": str(ROOT / SAN / "learnspool"),
                             "LEARNSPOOL_PLAIN": str(ROOT / "build/learnspool")})
@@ -76,7 +83,7 @@ def main() -> int:
     os.chdir(ROOT)
     make("all")
     make("all", "units", "fuzz-seeds", f"BUILD={SAN}", "SAN=address,undefined", "CFLAGS=-O1 -g")
-    counts = [run_unit(binary) for binary in sorted((ROOT / SAN / "unit").glob("test_*[a-z0-9]"))]
+    counts = [run_unit(binary) for binary in built("unit", "test_*.c")]
     counts.append(run_seeds())
     passed, failed, skipped = run_system(sys.argv[1:])
     passed += sum(count[0] for count in counts)

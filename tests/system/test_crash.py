@@ -117,7 +117,9 @@ class Trial:
     def ledger(self, what: str) -> list[dict[str, object]]:
         done = subprocess.run([str(self.binary), "--config", str(self.program.config), "--json",
                                "ledger", what], capture_output=True, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        start, *records = [json.loads(line) for line in done.stdout.splitlines()]
+        assert start["event"] == "start"
+        return records
 
     def end(self) -> End:
         mail = {}

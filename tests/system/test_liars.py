@@ -90,6 +90,7 @@ BROKEN: dict[str, tuple[str, Callable[[bytes], Reply]]] = {
     "an endless word": ("UID SEARCH", lambda honest: endless(b"* ", b"x" * 4096)),
     "an endless quoted string": ("LIST", lambda honest: endless(b'* LIST () "', b"x" * 4096)),
     "endless lists": ("METADATA", lambda honest: endless(b"* 1 FETCH ", b"(" * 4096)),
+    "endless blanks": ("METADATA", lambda honest: endless(b"* 1 FETCH ", b" " * 4096)),
     "endless flags": ("METADATA", lambda honest: endless(b"* 1 FETCH (FLAGS (", b"\\Seen " * 512)),
     "endless UIDs": ("UID SEARCH", lambda honest: endless(b"* SEARCH", b" 1 3 5 7" * 512)),
     "NULs": ("METADATA", lambda honest: honest.replace(b"FLAGS", b"FL\0AGS")),
