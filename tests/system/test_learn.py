@@ -305,7 +305,7 @@ def test_junk_is_found_by_its_special_use(stack: Stack, learnspool: Program) -> 
 
 def test_spam_and_ham_of_one_account(stack: Stack, learnspool: Program) -> None:
     """Junk is spam and INBOX is ham; a message that its user moves out of Junk becomes ham,
-    although it came along with the mark of spam."""
+    although it came along with the mark of spam, and the other way round."""
     learnspool.configure(stack, {HAM: MIXED})
     stack.dovecot.append(HAM, "Junk", small("spam", 1)[0])
     stack.dovecot.append(HAM, "INBOX", small("ham", 1)[0])
@@ -315,6 +315,10 @@ def test_spam_and_ham_of_one_account(stack: Stack, learnspool: Program) -> None:
         stack.dovecot.check(link.uid("MOVE", "1", "INBOX"))
     assert learn(learnspool).event("summary")["flipped"] == 1
     assert stack.rspamd.learns() == (0, 2) and marks(stack, HAM) == ["$LearnedHam"] * 2
+    with stack.dovecot.session(HAM, "INBOX") as link:
+        stack.dovecot.check(link.uid("MOVE", "1:*", "Junk"))
+    assert learn(learnspool).event("summary")["flipped"] == 2
+    assert stack.rspamd.learns() == (2, 0) and marks(stack, HAM, "Junk") == ["$LearnedSpam"] * 2
 
 
 def test_max_and_account(stack: Stack, learnspool: Program) -> None:
