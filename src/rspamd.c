@@ -232,13 +232,18 @@ static int read_stat(struct rspamd *r, const struct buf *body, struct rspamd_sta
 	*out = (struct rspamd_stat){.bayes = false};
 	json_array_foreach(list, i, item)
 	{
-		const char *type = json_string_value(json_object_get(item, "type"));
+		const char *symbol = json_string_value(json_object_get(item, "symbol"));
 		json_int_t n = json_integer_value(json_object_get(item, "revision"));
 
 		/* Where its Redis was lost rspamd 3.4 lists statfiles that are empty objects. */
-		out->bayes |= type != NULL;
-		if (type && n > 0)
-			*(strcmp(type, "spam") == 0 ? &out->spam : &out->ham) += (uint64_t)n;
+		out->bayes |= symbol != NULL;
+		if (symbol == NULL || n <= 0)
+			continue;
+		/* /stat does not say the class; rspamd itself guesses it from the name. */
+		if (strcasestr(symbol, "spam"))
+			out->spam += (uint64_t)n;
+		else if (strcasestr(symbol, "ham"))
+			out->ham += (uint64_t)n;
 	}
 	json_decref(json);
 	return ok ? 0 : not_rspamd(r, "no statfiles in /stat", e);

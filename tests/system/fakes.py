@@ -284,8 +284,8 @@ def http(status: int, reason: str = "", body: bytes = b"", headers: bytes = b"")
 
 
 LEARNED = http(200, "OK", b'{"success":true}')
-STAT = http(200, "OK", b'{"statfiles":[{"symbol":"BAYES_SPAM","type":"spam","revision":1},'
-                       b'{"symbol":"BAYES_HAM","type":"ham","revision":2}]}')
+STAT = http(200, "OK", b'{"statfiles":[{"symbol":"BAYES_SPAM","type":"redis","revision":1},'
+                       b'{"symbol":"BAYES_HAM","type":"redis","revision":2}]}')
 
 
 class FakeController(Fake):

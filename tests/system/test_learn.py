@@ -484,3 +484,16 @@ def test_kill_9_and_rspamds_counters(stack: Stack, learnspool: Program) -> None:
     run.communicate()
     learn(learnspool)
     assert stack.rspamd.learns() == (100, 0) and marks(stack, SPAM) == ["$LearnedSpam"] * 100
+
+
+def test_rspamds_own_count_is_shown_by_class(stack: Stack, learnspool: Program) -> None:
+    """What /stat says, which a restart of rspamd brings up to date at once."""
+    stack.dovecot.append_many(SPAM, "INBOX", corpus.spam()[:3])
+    stack.dovecot.append_many(HAM, "INBOX", corpus.ham()[:2])
+    assert learnspool("learn").rc == 0 and stack.rspamd.learns() == (3, 2)
+    stack.rspamd.stop()
+    stack.rspamd.start()
+    done = learnspool("learn")
+    assert "rspamd now: spam 3/200, ham 2/200 - Bayes waits for 200 of each" in done.out
+    said = learnspool("learn", "--json").event("rspamd")
+    assert (said["spam"], said["ham"]) == (3, 2)
