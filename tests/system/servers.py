@@ -334,6 +334,13 @@ class Rspamd(Server):
         spam, ham = self.redis.call("HMGET", "RS", "learns_spam", "learns_ham")
         return int(spam or 0), int(ham or 0)
 
+    def wait_quiet(self) -> None:
+        """Until it is through with what a killed client sent; at the same moment it would learn
+        that a second time."""
+        before = None
+        while before != (before := self.learns()):
+            time.sleep(0.05)
+
     def stat(self) -> dict[str, Any]:
         return json.loads(self.request("GET", "/stat")[2])
 

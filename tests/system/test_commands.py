@@ -541,7 +541,8 @@ def test_json_is_json(learned: Program) -> None:
     each event and field."""
     documented = set(re.findall("`([^`]+)`", (ROOT / "docs/json.md").read_text()))
     for words, rc in ((["learn"], 1), (["run"], 1), (["expire", "--dry-run"], 0),
-                      (["learn", "--dry-run"], 0), (["stats"], 0), (["ledger", "list"], 0), (["ledger", "messages"], 0),
+                      (["learn", "--dry-run"], 0), (["stats"], 0), (["ledger", "list"], 0),
+                      (["ledger", "messages"], 0),
                       (["ledger", "verify"], 0), (["ledger", "show", "ffffffffff"], 1),
                       (["ledger", "nothing"], 64), (["learn", "--account", "x"], 64)):
         done = learned(*words, "--json")

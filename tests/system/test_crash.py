@@ -11,7 +11,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,22 +38,9 @@ def again(raw: bytes) -> bytes:
     return b"Received: from elsewhere by here; Thu, 1 Jan 2026 00:00:00 +0000\r\n" + raw
 
 
-def pick(mails: list[bytes], n: int) -> list[bytes]:
-    """The beginnings of real mail, short enough for rspamd to know them again whenever it is
-    asked: of longer texts it takes words by chance to guess the language."""
-    picked = []
-    for raw in mails:
-        head, _, body = raw.partition(b"\n\n")
-        words = body.split()
-        if b"multipart" not in head and b"base64" not in head and len(words) > 60:
-            picked.append(head + b"\n\n" + b" ".join(words[:60]) + b"\n")
-    assert len(picked) >= n
-    return picked[:n]
-
-
 def deliver(stack: Stack) -> None:
     """Spam, ham, duplicates, changes of mind, short and oversized mail."""
-    spam, ham = pick(corpus.spam(), 9), pick(corpus.ham(), 9)
+    spam, ham = corpus.short(corpus.spam(), 9), corpus.short(corpus.ham(), 9)
     short = b"From: a@example.org\r\nSubject: short\r\n\r\nthree words only\r\n"
     large = b"From: a@example.org\r\nSubject: large\r\n\r\n" + b"many words " * 20_000
     flip_to_ham, flip_to_spam, overruled = spam[8], ham[8], spam[7]
@@ -104,13 +90,6 @@ class Trial:
         assert done.returncode in (0, -signal.SIGKILL), (done.stdout, done.stderr)
         return done.returncode
 
-    def let_rspamd_finish(self) -> None:
-        """It is still at what the killed process sent, and would learn it a second time if that
-        came at the same moment."""
-        before = None
-        while before != (before := self.stack.rspamd.learns()):
-            time.sleep(0.05)
-
     def steps(self) -> list[str]:
         return [line.split()[1] for line in self.log.read_text().splitlines()]
 
@@ -157,7 +136,7 @@ def check_kills(trial: Trial, resume: Callable[[Trial], None]) -> int:
         if trial.run(kill_at=at) == 0:
             assert at > len(steps) // 2  # it came to its end before that step
             return at - 1
-        trial.let_rspamd_finish()
+        trial.stack.rspamd.wait_quiet()
         resume(trial)
         end = trial.end()
         where = f"killed at step {at}, {trial.steps()[at - 1]}"

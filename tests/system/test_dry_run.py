@@ -11,7 +11,7 @@ import pytest
 
 import corpus
 from fakes import FakeController, FakeImap, Message, configure
-from program import Program, Rig
+from program import Program
 from servers import Stack
 
 SPAM, HAM = "spam@example.org", "ham@example.org"
