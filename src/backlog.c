@@ -32,26 +32,17 @@ int backlog_add(struct ledger *l, const struct record_mailbox *box, const struct
 	return 0;
 }
 
-void backlog_limit(struct uidset *todo, int64_t *left)
+int backlog_take(struct uidset *todo, int64_t max, struct uidset *part, struct err *e)
 {
-	uint64_t n = uidset_count(todo);
-	struct uidset kept = {0};
 	char text[UIDSET_WIRE_MAX];
+	size_t got;
 
-	if (*left < 0)
-		return;
-	if (n <= (uint64_t)*left) {
-		*left -= (int64_t)n;
-		return;
+	if (max < 0 || uidset_count(todo) <= (uint64_t)max) {
+		*part = *todo;
+		*todo = (struct uidset){0};
+		return 0;
 	}
-	while (*left > 0) {
-		size_t got = uidset_take(todo, (size_t)*left, text, sizeof text, &kept);
-
-		if (got == 0)
-			break; /* no memory: less is taken, the rest stays for the next run */
-		*left -= (int64_t)got;
-	}
-	*left = 0;
-	uidset_free(todo);
-	*todo = kept;
+	while (max > 0 && (got = uidset_take(todo, (size_t)max, text, sizeof text, part)) > 0)
+		max -= (int64_t)got;
+	return max == 0 ? 0 : err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 }

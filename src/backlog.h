@@ -17,7 +17,10 @@
 int backlog_add(struct ledger *l, const struct record_mailbox *box, const struct uidset *found,
 		struct uidset *todo, struct err *e);
 
-/* Keep the lowest *left messages of todo, and count them off *left; -1 is no limit. */
-void backlog_limit(struct uidset *todo, int64_t *left);
+/*
+ * Move the lowest max messages of todo (-1: all) to part, which is empty. Returns 0, or -1 without
+ * memory.
+ */
+int backlog_take(struct uidset *todo, int64_t max, struct uidset *part, struct err *e);
 
 #endif

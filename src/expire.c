@@ -97,6 +97,79 @@ static int end_purge(struct expire *x, struct source *s, const struct record_mai
 	return ledger_message_del(x->ledger, box, uid, e);
 }
 
+/* The message is not the one that we settled: to be looked at again. */
+static int look_again(struct expire *x, struct source *s, const struct record_mailbox *box,
+		      uint32_t uid, struct err *e)
+{
+	const struct ledger_copy c = {.box = box, .uid = uid, .class = s->class};
+
+	log_info("unmarked account=%s mailbox=%s uid=%u", s->account, s->mailbox, uid);
+	return ledger_see(x->ledger, &c, x->now, e);
+}
+
+/*
+ * Messages without any mark of ours: the mail store was restored from a backup and gave their
+ * UIDs again, or somebody took the marks off.
+ */
+static int give_back(struct expire *x, struct source *s, const struct record_mailbox *box,
+		     const struct uidset *strange, struct err *e)
+{
+	struct record_mailbox changed = *box;
+
+	if (strange->n == 0)
+		return 0;
+	log_warn(
+	    "account %s: mailbox %s: %llu messages bear no mark of ours any more; they stay, "
+	    "and the next run looks at them again",
+	    s->account, s->mailbox, (unsigned long long)uidset_count(strange));
+	changed.modseq = 0; /* it does, whatever the server says */
+	if (ledger_mailbox_put(x->ledger, s->account, s->mailbox, &changed, e) == -1)
+		return -1;
+	return for_each(x, s, box, strange, look_again, e);
+}
+
+/* Those of set that failed: these never bore a mark. */
+static int failed_of(struct expire *x, const struct record_mailbox *box,
+		     const struct uidset *set, struct uidset *failed, struct err *e)
+{
+	for (size_t i = 0; i < set->n; i++)
+		for (uint64_t u = set->range[i].first; u <= set->range[i].last; u++) {
+			struct record_uid r;
+			int rc = ledger_message(x->ledger, box, (uint32_t)u, &r, e);
+
+			if (rc == -1)
+				return -1;
+			if (rc == 1 && r.outcome == OUTCOME_FAILED &&
+			    uidset_add(failed, (uint32_t)u, (uint32_t)u) == -1)
+				return no_memory(e);
+		}
+	return 0;
+}
+
+/* Take out of set what is not the message that the ledger knows. */
+static int drop_strangers(struct expire *x, struct source *s, const struct record_mailbox *box,
+			  struct uidset *set, struct err *e)
+{
+	struct uidset ours = {0}, bare = {0}, strange = {0}, left = {0};
+	int rc = set->n > 0 ? s->ops->marked(s, set, &ours, e) : 0;
+
+	if (rc == 0 && uidset_minus(set, &ours, &bare) == -1)
+		rc = no_memory(e);
+	if (rc == 0)
+		rc = failed_of(x, box, &bare, &ours, e);
+	if (rc == 0 && (uidset_minus(set, &ours, &strange) == -1 ||
+			uidset_minus(set, &strange, &left) == -1))
+		rc = no_memory(e);
+	if (rc == 0)
+		rc = give_back(x, s, box, &strange, e);
+	uidset_free(&ours);
+	uidset_free(&bare);
+	uidset_free(&strange);
+	uidset_free(set);
+	*set = left;
+	return rc;
+}
+
 /*
  * Narrow set down to what is there and nobody else wants. What is there no more leaves the
  * ledger. resumed: \Deleted is our own doing.
@@ -119,7 +192,7 @@ static int narrow(struct expire *x, struct source *s, const struct record_mailbo
 	*set = free_to_go;
 	uidset_free(&there);
 	uidset_free(&gone);
-	return rc;
+	return rc == 0 ? drop_strangers(x, s, box, set, e) : -1;
 }
 
 /*
@@ -212,8 +285,9 @@ int expire_mailbox(struct expire *x, struct source *s, struct err *e)
 		return 0;
 	if (s->ops->open(s, x->dry_run, e) == -1)
 		return -1;
-	if (box.uidvalidity != s->uidvalidity)
-		return 0; /* the next learn run will know what these messages are */
+	/* The next learn run will know what these messages are. */
+	if (box.uidvalidity != s->uidvalidity || (s->uidnext > 0 && s->uidnext < box.uidnext))
+		return 0;
 	if (s->ops->can_purge(s, x->policy, e) == -1)
 		return -1;
 	report_expire_begin(x->report);

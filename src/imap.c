@@ -6,12 +6,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "imap_conn.h"
 #include "imap_parse.h"
 #include "log.h"
 #include "text.h"
 
-enum { IMAP_COMMAND_MAX = 8 * 1024, LITERAL_EXPECT = 256 * 1024 };
+enum {
+	IMAP_COMMAND_MAX = 8 * 1024,
+	LITERAL_EXPECT = 256 * 1024,
+	PATIENCE = 10,		/* timeouts that may pass before a command has its end */
+	UNTAGGED_MAX = 1 << 20, /* responses before that end */
+};
 
 struct imap {
 	const struct conf_account *account; /* borrowed */
@@ -23,6 +29,8 @@ struct imap {
 	unsigned outstanding;
 	bool broken; /* the stream's state is unknown: no LOGOUT */
 	uint32_t body_max; /* of the last imap_next: bodies on their way may be that large */
+	int64_t waited;	   /* milliseconds that we waited for responses since the last tagged one */
+	uint32_t untagged; /* responses since then */
 	struct uidset *found;	 /* where SEARCH answers go; borrowed; NULL: ignored */
 	const char *special_use; /* what LIST answers are looked through for; borrowed */
 	char *special_name;	 /* borrowed, special_size bytes */
@@ -265,11 +273,16 @@ static int read_body(struct imap *s, uint32_t max, struct imap_message *m, struc
 	s->parser.literal_max = (uint64_t)max * 2 + IMAP_SMALL_LITERAL;
 	t = next_token(s, e);
 	s->parser.literal_max = IMAP_SMALL_LITERAL;
+	buf_free(&m->body); /* a server may say it twice */
 	if (t == IMAP_QUOTED) {
 		m->has |= IMAP_HAS_BODY;
 		buf_init(&m->body, s->parser.text.len);
-		return buf_add(&m->body, s->parser.text.data, s->parser.text.len);
+		if (buf_add(&m->body, s->parser.text.data, s->parser.text.len) == 0)
+			return 0;
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 	}
+	if (t == IMAP_ATOM)
+		m->has |= IMAP_HAS_NIL;
 	if (t != IMAP_LITERAL)
 		return t == -1 ? -1 : skip_value(s, t, e);
 	if (s->parser.literal > max) {
@@ -277,7 +290,6 @@ static int read_body(struct imap *s, uint32_t max, struct imap_message *m, struc
 		return read_literal(s, NULL, e);
 	}
 	m->has |= IMAP_HAS_BODY;
-	buf_free(&m->body);
 	buf_init(&m->body, max);
 	return read_literal(s, &m->body, e);
 }
@@ -564,9 +576,32 @@ static int read_tagged(struct imap *s, struct imap_event *ev, struct err *e)
 	if (ev->status == IMAP_OK && t->len > 0 && note_code(s, t->data, e) == -1)
 		return -1;
 	s->outstanding--;
+	s->waited = s->untagged = 0;
 	log_debug("imap account=%s answer=L%u status=%d text=%s", s->account->name, ev->command,
 		  (int)ev->status, ev->text);
 	return skip_line(s, e);
+}
+
+/*
+ * The first token of a response. A server may say that it is still there as often as it likes, but
+ * not for ever: nobody else would have a turn.
+ */
+static int first_token(struct imap *s, struct err *e)
+{
+	int64_t begun = clock_ms();
+	int t;
+
+	if (s->waited > (int64_t)PATIENCE * s->account->timeout * 1000 ||
+	    s->untagged++ > UNTAGGED_MAX) {
+		s->broken = true;
+		return err_set(e, ERR_SERVER, ERR_PROTOCOL,
+			       "account %s: %s talks on and does not come to the end of an answer",
+			       s->account->name, s->account->url);
+	}
+	imap_conn_expect(s->conn);
+	t = next_token(s, e);
+	s->waited += clock_ms() - begun;
+	return t;
 }
 
 int imap_next(struct imap *s, uint32_t body_max, struct imap_event *ev,
@@ -575,10 +610,8 @@ int imap_next(struct imap *s, uint32_t body_max, struct imap_event *ev,
 	s->body_max = body_max;
 	for (;;) {
 		bool fetched = false;
-		int t;
+		int t = first_token(s, e);
 
-		imap_conn_expect(s->conn);
-		t = next_token(s, e);
 		if (t == -1)
 			return -1;
 		if (t == IMAP_EOL)
@@ -682,6 +715,8 @@ struct imap *imap_open(const struct conf_account *account, struct err *e)
 	snprintf(what, sizeof what, "account %s", account->name);
 	if (secret_load(&account->password, what, &password, e) == 0)
 		s->conn = imap_conn_open(account, &password, e);
+	else if (e->kind == ERR_CONFIG)
+		e->scope = ERR_SERVER; /* the other accounts have passwords of their own */
 	secret_wipe(&password);
 	if (s->conn == NULL || imap_run(s, e, "CAPABILITY") == -1) {
 		imap_close(s);

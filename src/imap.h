@@ -63,6 +63,7 @@ struct imap_message {
 		IMAP_HAS_FLAGS = 1 << 3,
 		IMAP_HAS_BODY = 1 << 4,
 		IMAP_HAS_LARGE = 1 << 5, /* the body was larger than allowed and thrown away */
+		IMAP_HAS_NIL = 1 << 6,	 /* the body is NIL: the server cannot read it */
 	} has;
 };
 

@@ -10,11 +10,14 @@
 #include "lock.h"
 #include "quorum.h"
 
+enum { FORGET_COMMIT = 4096 }; /* messages forgotten in one transaction */
+
 struct ledger {
 	struct store *store; /* owned */
 	enum ledger_mode mode;
 	int lock;
 	uint32_t epoch;
+	bool dirty; /* something was changed since the last commit */
 };
 
 static const struct store_value key_format = {"format", 6};
@@ -25,6 +28,19 @@ static int damaged(const char *what, struct err *e)
 {
 	return err_set(e, ERR_FATAL, ERR_LOCAL,
 		       "ledger: a %s record cannot be read; see learnspool ledger verify", what);
+}
+
+static int put(struct ledger *l, enum store_map map, struct store_value key,
+	       struct store_value value, struct err *e)
+{
+	l->dirty = true;
+	return l->store->ops->put(l->store, map, key, value, e);
+}
+
+static int del(struct ledger *l, enum store_map map, struct store_value key, struct err *e)
+{
+	l->dirty = true;
+	return l->store->ops->del(l->store, map, key, e);
 }
 
 /* ---- opening ---- */
@@ -44,7 +60,7 @@ static int put_u32(struct ledger *l, struct store_value key, uint32_t n, struct 
 	unsigned char value[RECORD_VALUE_MAX];
 	size_t len = record_u32_encode(n, value);
 
-	return l->store->ops->put(l->store, STORE_META, key, (struct store_value){value, len}, e);
+	return put(l, STORE_META, key, (struct store_value){value, len}, e);
 }
 
 /* A ledger of a newer program is not touched; a new one gets our format's number. */
@@ -145,8 +161,9 @@ struct store *ledger_store(struct ledger *l)
 
 int ledger_commit(struct ledger *l, struct err *e)
 {
-	if (l->mode != LEDGER_WRITE)
+	if (l->mode != LEDGER_WRITE || !l->dirty)
 		return 0;
+	l->dirty = false;
 	fault_step("ledger-commit");
 	if (l->store->ops->commit(l->store, e) == -1)
 		return -1;
@@ -162,7 +179,7 @@ static int put_run(struct ledger *l, bool complete, struct err *e)
 	struct record_run run = {l->epoch, complete};
 	size_t len = record_run_encode(&run, value);
 
-	return l->store->ops->put(l->store, STORE_META, key_run, (struct store_value){value, len},
+	return put(l, STORE_META, key_run, (struct store_value){value, len},
 				  e);
 }
 
@@ -224,7 +241,7 @@ int ledger_mailbox_put(struct ledger *l, const char *account, const char *mailbo
 		return -1;
 	if (r->number >= next && put_u32(l, key_next_mailbox, r->number + 1, e) == -1)
 		return -1;
-	return l->store->ops->put(l->store, STORE_MAILBOX, (struct store_value){key, len},
+	return put(l, STORE_MAILBOX, (struct store_value){key, len},
 				  (struct store_value){value, record_mailbox_encode(r, value)}, e);
 }
 
@@ -250,7 +267,7 @@ int ledger_message_put(struct ledger *l, const struct record_mailbox *box, uint3
 	unsigned char key[RECORD_UID_KEY], value[RECORD_VALUE_MAX];
 
 	record_uid_key(box->number, box->uidvalidity, uid, key);
-	return l->store->ops->put(l->store, STORE_UID, (struct store_value){key, sizeof key},
+	return put(l, STORE_UID, (struct store_value){key, sizeof key},
 				  (struct store_value){value, record_uid_encode(r, value)}, e);
 }
 
@@ -260,7 +277,7 @@ int ledger_message_del(struct ledger *l, const struct record_mailbox *box, uint3
 	unsigned char key[RECORD_UID_KEY];
 
 	record_uid_key(box->number, box->uidvalidity, uid, key);
-	return l->store->ops->del(l->store, STORE_UID, (struct store_value){key, sizeof key}, e);
+	return del(l, STORE_UID, (struct store_value){key, sizeof key}, e);
 }
 
 /* The first message at or behind the key: 1 and what its key says, 0, -1. */
@@ -295,11 +312,24 @@ int ledger_message_seek(struct ledger *l, const struct record_mailbox *box, uint
 	return 1;
 }
 
+/*
+ * Forget one of many: a transaction of a whole mailbox would need as much memory, and could fill
+ * the map. It is no harm if a crash leaves the others for the next run.
+ */
+static int forget_one(struct ledger *l, const struct record_mailbox *box, uint32_t uid, size_t *n,
+		      struct err *e)
+{
+	if (ledger_message_del(l, box, uid, e) == -1)
+		return -1;
+	return ++*n % FORGET_COMMIT != 0 ? 0 : ledger_commit(l, e);
+}
+
 int ledger_forget_stale(struct ledger *l, const struct record_mailbox *box, struct err *e)
 {
 	struct record_mailbox old = *box;
 	struct record_uid ignored;
 	uint32_t found[3], validity = 0;
+	size_t n = 0;
 	int rc;
 
 	while ((rc = seek(l, box->number, validity, 0, &ignored, found, e)) == 1 &&
@@ -311,7 +341,7 @@ int ledger_forget_stale(struct ledger *l, const struct record_mailbox *box, stru
 			continue;
 		}
 		old.uidvalidity = found[1];
-		if (ledger_message_del(l, &old, found[2], e) == -1)
+		if (forget_one(l, &old, found[2], &n, e) == -1)
 			return -1;
 	}
 	return rc == -1 ? -1 : 0;
@@ -353,7 +383,7 @@ static int put_digest(struct ledger *l, const struct digest *d, const struct rec
 {
 	unsigned char value[RECORD_VALUE_MAX];
 
-	return l->store->ops->put(l->store, STORE_DIGEST,
+	return put(l, STORE_DIGEST,
 				  (struct store_value){d->bytes, DIGEST_SIZE},
 				  (struct store_value){value, record_digest_encode(r, value)}, e);
 }
@@ -556,7 +586,7 @@ int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t m
 
 		len = key.len;
 		memcpy(hand, key.data, len);
-		if (old && ops->del(l->store, map, (struct store_value){hand, len}, e) == -1)
+		if (old && del(l, map, (struct store_value){hand, len}, e) == -1)
 			return -1;
 		*forgotten += old;
 		hand[len++] = 0; /* the least key behind this one */
@@ -565,6 +595,5 @@ int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t m
 	if (rc == -1)
 		return -1;
 	/* At the end the next call begins anew. */
-	return ops->put(l->store, STORE_META, name, (struct store_value){hand, rc == 1 ? len : 0},
-			e);
+	return put(l, STORE_META, name, (struct store_value){hand, rc == 1 ? len : 0}, e);
 }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <getopt.h>
 #include <curl/curl.h>
 #include <locale.h>
@@ -7,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "log.h"
@@ -167,6 +169,14 @@ static int flush_output(int status)
 	return lost && status == EXIT_DONE ? EX_IOERR : status;
 }
 
+/* With a standard stream closed the ledger would get its number, and be printed into. */
+static void fill_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			(void)!open("/dev/null", O_RDWR); /* takes the lowest free number: fd */
+}
+
 static int run_command(const struct cmd *cmd, const struct cmd_options *o)
 {
 	enum log_level level = o->quiet		 ? LOG_LEVEL_ERROR
@@ -191,6 +201,7 @@ int main(int argc, char **argv)
 	unsigned flags = 0;
 	int c, status;
 
+	fill_streams();
 	harden();
 	setlocale(LC_CTYPE, "C.UTF-8");
 	while ((c = getopt_long(argc, argv, "vq", options, NULL)) != -1) {

@@ -16,6 +16,7 @@ static const struct {
     [OUTCOME_UNTRUSTED] = {GROUP_UNTRUSTED, "untrusted", "untrusted"},
     [OUTCOME_HELD] = {GROUP_HELD, "held", "held"},
     [OUTCOME_UNCONFIRMED] = {GROUP_SKIPPED, "unconfirmed", "not confirmed by other reporters"},
+    [OUTCOME_SKIPPED] = {GROUP_SKIPPED, "skipped", "skipped by an earlier run"},
 };
 
 enum outcome_group outcome_group(enum outcome o)

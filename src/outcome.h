@@ -18,6 +18,7 @@ enum outcome {
 	OUTCOME_UNTRUSTED = 9,	 /* the report is not proved to come from a user; never sent */
 	OUTCOME_HELD = 10,	 /* not settled: too new, or too few reporters agree so far */
 	OUTCOME_UNCONFIRMED = 11, /* too few reporters agreed in time; never sent */
+	OUTCOME_SKIPPED = 12,	  /* its mark says that an earlier run skipped it, not why */
 	OUTCOMES,
 };
 

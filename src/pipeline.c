@@ -56,7 +56,12 @@ struct pipeline {
 	struct source *source;	   /* at work; borrowed */
 	struct record_mailbox box; /* its record */
 	struct report_counts counts;
-	bool counted; /* there is something in counts */
+	bool counted;	/* there is something in counts */
+	bool cut_short; /* --max left messages for another run */
+
+	/* Messages at which the connection breaks (suspect()). */
+	uint32_t suspect_box, suspect_uid, given_up_box;
+	struct uidset given_up;
 	uint64_t done; /* messages of this mailbox that are through */
 
 	size_t uncommitted; /* messages settled since the last commit */
@@ -91,6 +96,7 @@ void pipeline_free(struct pipeline *p)
 		return;
 	for (size_t i = 0; i < p->n; i++)
 		buf_free(&p->item[i].body);
+	uidset_free(&p->given_up);
 	free(p);
 }
 
@@ -499,6 +505,9 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 {
 	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL, NULL};
 
+	if (p->left > 0 && (m->kind == SOURCE_BODY || m->kind == SOURCE_LARGE ||
+			    m->kind == SOURCE_MARKED))
+		p->left--;
 	switch (m->kind) {
 	case SOURCE_BODY:
 		return take_body(p, m, e);
@@ -513,6 +522,8 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 		return hold(p, &c, "too new to count", e);
 	case SOURCE_UNSEEN:
 		return ledger_see(p->ledger, &c, clock_now(), e);
+	case SOURCE_REFUSED:
+		return settle(p, &c, NULL, OUTCOME_FAILED, "the mail server does not give it", e);
 	case SOURCE_GONE:
 		return lose_sight(p, &c, e);
 	}
@@ -549,23 +560,39 @@ static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
 /* ---- a mailbox ---- */
 
 /* The mailbox's record; one of another UIDVALIDITY is begun anew. */
+/* Has the server gone back in time? Then its UIDs have been given, or will be, to other messages. */
+static bool is_restored(const struct pipeline *p)
+{
+	const struct source *s = p->source;
+
+	return (s->uidnext > 0 && s->uidnext < p->box.uidnext) ||
+	       (s->modseq > 0 && s->modseq < p->box.modseq);
+}
+
 static int load_box(struct pipeline *p, struct err *e)
 {
 	struct source *s = p->source;
+	struct record_mailbox none;
 	bool known;
 
 	if (ledger_mailbox(p->ledger, s->account, s->mailbox, &p->box, &known, e) == -1)
 		return -1;
-	if (known && p->box.uidvalidity == s->uidvalidity)
+	if (known && p->box.uidvalidity == s->uidvalidity && !is_restored(p))
 		return 0;
 	if (known)
-		log_warn("account %s: mailbox %s was made anew by the server (UIDVALIDITY %u, was "
-			 "%u); its messages are told apart by their content",
-			 s->account, s->mailbox, s->uidvalidity, p->box.uidvalidity);
+		log_warn("account %s: mailbox %s was %s (UIDVALIDITY %u, UIDNEXT %u; were %u, %u); "
+			 "its messages are told apart by their content",
+			 s->account, s->mailbox,
+			 p->box.uidvalidity == s->uidvalidity ? "restored by the server"
+							      : "made anew by the server",
+			 s->uidvalidity, s->uidnext, p->box.uidvalidity, p->box.uidnext);
 	p->box.uidvalidity = s->uidvalidity;
 	p->box.uidnext = 1;
 	p->box.modseq = 0;
-	if (ledger_forget_stale(p->ledger, &p->box, e) == -1)
+	/* No UID that we knew means anything now; there is no UIDVALIDITY 0. */
+	none = p->box;
+	none.uidvalidity = 0;
+	if (ledger_forget_stale(p->ledger, &none, e) == -1)
 		return -1;
 	return ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e);
 }
@@ -611,6 +638,8 @@ static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_u
 	*again = r->state == STATE_SUBMITTED;
 	if (r->state != STATE_SEEN)
 		return 0;
+	if (uidset_has(&p->given_up, uid))
+		return 0;
 	if (r->outcome == OUTCOME_HELD && !digest_equal(&r->digest, &none))
 		return p->only_note ? 0 : settle_held(p, uid, r, last, again, e);
 	/* Unread messages are looked at again only when the mailbox has changed. */
@@ -642,25 +671,39 @@ static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struct uidset *todo,
-			struct err *e)
+/* Take what is in todo, as far as --max allows; unread and held messages do not count for it. */
+static int learn_some(struct pipeline *p, struct uidset *todo, struct err *e)
 {
-	struct uidset found = {0};
 	int rc = 0;
 
-	if (first <= last && p->source->exists > 0)
-		rc = p->source->ops->list(p->source, first, last, &found, e);
-	if (rc == 0)
-		rc = backlog_add(p->ledger, &p->box, &found, todo, e);
-	uidset_free(&found);
-	if (rc == 0)
-		backlog_limit(todo, &p->left);
-	if (rc == 0 && todo->n > 0) {
-		report_mailbox(p->report, p->source->account, p->source->mailbox,
-			       uidset_count(todo));
-		p->done = 0;
-		rc = learn_round(p, todo, e);
+	while (rc == 0 && todo->n > 0 && !pipeline_is_full(p)) {
+		struct uidset part = {0};
+
+		rc = backlog_take(todo, p->left, &part, e);
+		if (rc == 0) {
+			report_mailbox(p->report, p->source->account, p->source->mailbox,
+				       uidset_count(&part));
+			p->done = 0;
+			rc = learn_round(p, &part, e);
+		}
+		uidset_free(&part);
 	}
+	/* What is left over has no record yet: the next run must find it again. */
+	p->cut_short |= todo->n > 0;
+	return rc;
+}
+
+static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struct err *e)
+{
+	struct uidset found = {0}, todo = {0};
+	int rc = p->source->ops->list(p->source, first, last, &found, e);
+
+	if (rc == 0)
+		rc = backlog_add(p->ledger, &p->box, &found, &todo, e);
+	if (rc == 0)
+		rc = learn_some(p, &todo, e);
+	uidset_free(&found);
+	uidset_free(&todo);
 	return rc;
 }
 
@@ -674,19 +717,19 @@ static int learn_new(struct pipeline *p, struct err *e)
 	uint32_t last = s->uidnext ? s->uidnext - 1 : UINT32_MAX;
 	uint32_t step = s->exists < SEARCH_ALL_BELOW ? UINT32_MAX : SEARCH_WINDOW;
 	uint32_t first = p->box.uidnext, end;
-	struct uidset todo = {0};
-	int rc = unfinished(p, &todo, e);
+	int rc = 0;
 
-	if (rc == 0 && first > last && todo.n > 0)
-		rc = learn_window(p, first, last, &todo, e);
-	for (; rc == 0 && first <= last && !pipeline_is_full(p); first = end + 1) {
+	if (s->exists == 0)
+		return 0;
+	for (; rc == 0 && first <= last; first = end + 1) {
 		end = last - first < step ? last : first + step - 1;
-		rc = learn_window(p, first, end, &todo, e);
-		uidset_clear(&todo);
-		if (end == UINT32_MAX)
+		if (pipeline_is_full(p))
+			p->cut_short = true;
+		else
+			rc = learn_window(p, first, end, e);
+		if (end == UINT32_MAX || p->cut_short)
 			break;
 	}
-	uidset_free(&todo);
 	return rc;
 }
 
@@ -701,11 +744,17 @@ static int mark_all(struct pipeline *p, struct err *e)
 /* The mailbox was gone through to its end: the next run begins behind it. */
 static int record_complete(struct pipeline *p, struct err *e)
 {
-	if (p->source->uidnext > 0)
-		p->box.uidnext = p->source->uidnext;
-	p->box.whole = true;
-	p->box.modseq = p->source->modseq;
-	if (ledger_mailbox_put(p->ledger, p->source->account, p->source->mailbox, &p->box, e) == -1)
+	const struct source *s = p->source;
+	struct record_mailbox now = p->box;
+
+	if (s->uidnext > 0)
+		now.uidnext = s->uidnext;
+	now.whole = true;
+	now.modseq = s->modseq;
+	if (now.uidnext == p->box.uidnext && now.whole == p->box.whole && now.modseq == p->box.modseq)
+		return 0; /* nothing new: nothing is written */
+	p->box = now;
+	if (ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e) == -1)
 		return -1;
 	return commit(p, e);
 }
@@ -734,36 +783,94 @@ static int wind_up(struct pipeline *p, bool send, struct err *e)
 	return rc;
 }
 
+/* Let what is in flight come to its end, and mark it. */
+static int settle_all(struct pipeline *p, struct err *e)
+{
+	if (wind_up(p, true, e) == -1 || failed(p, e) == -1)
+		return -1;
+	return mark_all(p, e);
+}
+
+/*
+ * What is new comes first, and is marked, before what earlier runs left unfinished: a message that
+ * always fails, or breaks the connection, keeps nothing else from being learned.
+ */
+static int learn_all(struct pipeline *p, struct err *e)
+{
+	struct uidset old = {0};
+	int rc = unfinished(p, &old, e);
+
+	if (rc == 0)
+		rc = learn_new(p, e);
+	if (rc == 0 && old.n > 0)
+		rc = settle_all(p, e);
+	if (rc == 0)
+		rc = learn_some(p, &old, e);
+	uidset_free(&old);
+	return rc;
+}
+
+/*
+ * The connection broke. Where it broke at the same message before, the server cannot give that one:
+ * it has failed, and this run leaves it alone.
+ */
+static int suspect(struct pipeline *p, const char *why, struct err *e)
+{
+	uint32_t uid = p->source->ops->awaited(p->source);
+	struct ledger_copy c = {&p->box, uid, p->source->class, 0, NULL, NULL};
+
+	if (uid == 0)
+		return 0;
+	if (p->suspect_box != p->box.number || p->suspect_uid != uid) {
+		p->suspect_box = p->box.number;
+		p->suspect_uid = uid;
+		return 0;
+	}
+	if (uidset_add(&p->given_up, uid, uid) == -1)
+		return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
+	return settle(p, &c, NULL, OUTCOME_FAILED, why, e);
+}
+
+/* After an error that ends the work on this mailbox: keep what was reached. */
+static int salvage(struct pipeline *p, struct err *e)
+{
+	struct err why = *e;
+
+	if (wind_up(p, why.scope < ERR_FATAL, e) == -1 ||
+	    (why.scope == ERR_SERVER && suspect(p, why.text, e) == -1))
+		return -1;
+	/* A fatal error is rspamd's or a signal's: the server still listens. */
+	if ((why.scope == ERR_FATAL ? mark_all(p, e) : commit(p, e)) == -1)
+		return -1;
+	*e = why;
+	return -1;
+}
+
 int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 {
-	struct err second;
-	bool whole;
 	int rc;
 
 	p->source = s;
 	p->counts = (struct report_counts){0};
-	p->counted = false;
+	p->counted = p->cut_short = false;
 	if (s->ops->open(s, p->dry_run, e) == -1 || load_box(p, e) == -1)
 		return -1;
-	rc = learn_new(p, e);
-	if (wind_up(p, rc == 0 || e->scope < ERR_FATAL, &second) == -1 && rc == 0) {
-		*e = second;
-		rc = -1;
-	}
+	if (p->given_up_box != p->box.number)
+		uidset_clear(&p->given_up);
+	p->given_up_box = p->box.number;
+	rc = learn_all(p, e);
+	if (rc == 0)
+		rc = wind_up(p, true, e);
 	if (rc == 0)
 		rc = failed(p, e);
 	/* What was held may have found its quorum just now. */
 	if (rc == 0 && p->conf->reports.quorum > 1)
 		rc = unfinished(p, NULL, e);
-	whole = rc == 0 && !pipeline_is_full(p);
-	/* Whatever happened: what is settled is recorded, and marked if the server still listens. */
-	if (rc == 0 || e->scope == ERR_FATAL) {
-		if (mark_all(p, rc == 0 ? e : &second) == -1)
-			rc = -1;
-	} else if (commit(p, &second) == -1) {
-		*e = second;
-	}
-	if (rc == 0 && whole)
+	if (rc == 0)
+		rc = mark_all(p, e);
+	else
+		rc = salvage(p, e);
+	if (rc == 0 && !p->cut_short)
 		rc = record_complete(p, e);
 	if (!p->only_note || p->counted)
 		report_mailbox_end(p->report, s->account, s->mailbox, &p->counts);

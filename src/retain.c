@@ -1,7 +1,17 @@
 #include "retain.h"
 
+static int64_t longer(int64_t a, int64_t b)
+{
+	if (a == CONF_NEVER || b == CONF_NEVER)
+		return CONF_NEVER;
+	return a > b ? a : b;
+}
+
 int64_t retain_age(const struct record_uid *r, const struct conf_retention *p)
 {
+	/* Nobody knows why it was skipped: it stays as long as it would for any reason. */
+	if (r->outcome == OUTCOME_SKIPPED)
+		return longer(longer(p->known, p->skipped), p->untrusted);
 	switch (outcome_group(r->outcome)) {
 	case GROUP_LEARNED:
 		return p->learned;

@@ -269,6 +269,8 @@ static int command_read(const char *command, const char *what, int timeout_ms, s
 	rc = child_wait(&c, raw, timeout_ms);
 	if (c.out != -1)
 		close(c.out);
+	if (rc == -1 && stop_requested())
+		return stop_error(e);
 	if (rc == -1)
 		return BAD(
 		    e,

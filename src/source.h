@@ -29,6 +29,7 @@ enum source_kind {
 	SOURCE_MARKED, /* has the mark of an earlier run, see source_filter: not fetched */
 	SOURCE_UNSEEN, /* its user has not read it yet: not fetched */
 	SOURCE_HELD,   /* too new to count: not fetched */
+	SOURCE_REFUSED, /* the server says that it is there, and gives nothing of it */
 	SOURCE_GONE,   /* was asked for and is no longer there */
 };
 
@@ -37,7 +38,7 @@ struct source_message {
 	uint32_t uid;
 	uint32_t size;	   /* bytes, as the server says; 0 with SOURCE_GONE */
 	int64_t date;	   /* INTERNALDATE, seconds since 1970; 0 unknown */
-	enum outcome mark; /* MARKED: what the mark says (KNOWN or SURE: "skipped") */
+	enum outcome mark; /* MARKED: what the mark says (KNOWN or SKIPPED) */
 	struct buf body;   /* BODY: owned by whoever holds the message */
 };
 
@@ -76,6 +77,9 @@ struct source_ops {
 	/* How many bytes the next body will take, as far as the source knows; 0: it does not. */
 	uint32_t (*next_size)(const struct source *s);
 
+	/* The message that the server owes us next; 0 where it owes none. */
+	uint32_t (*awaited)(const struct source *s);
+
 	/*
 	 * Put the mark for (class, outcome) on these messages and take off every other one of ours.
 	 * Messages that are gone are no error. uids is emptied.
@@ -96,6 +100,13 @@ struct source_ops {
 	 */
 	int (*removable)(struct source *s, const struct uidset *uids, bool deleted_is_ours,
 			 struct uidset *there, struct uidset *free_to_go, struct err *e);
+
+	/*
+	 * Of the messages in uids, those that bear a mark of ours (added to found). Where the
+	 * mailbox cannot hold marks: all of them.
+	 */
+	int (*marked)(struct source *s, const struct uidset *uids, struct uidset *found,
+		      struct err *e);
 
 	/*
 	 * Remove exactly these messages, or move them, as the policy says; can_purge said yes. uids

@@ -162,7 +162,7 @@ static enum source_kind judge(const struct source_imap *s, const struct entry *m
 	if (learned == (unsigned)(ham ? IMAP_LEARNED_HAM : IMAP_LEARNED_SPAM))
 		*mark = OUTCOME_KNOWN;
 	else if (!learned && (m->flags & IMAP_LEARN_SKIPPED) && s->filter.trust_skipped)
-		*mark = OUTCOME_SURE;
+		*mark = OUTCOME_SKIPPED;
 	if (*mark != OUTCOME_NONE)
 		return SOURCE_MARKED;
 	if (s->filter.seen_only && !(m->flags & IMAP_SEEN))
@@ -250,11 +250,15 @@ static bool take_body(struct source_imap *s, struct source_message *out)
 {
 	struct imap_message *m = &s->message;
 	struct entry *x = m->has & IMAP_HAS_UID ? find_entry(s->now, m->uid) : NULL;
+	bool empty = !(m->has & IMAP_HAS_LARGE) && m->body.len == 0;
 
 	if (x == NULL || x->state != ENTRY_ASKED)
 		return false; /* nobody asked, or it came before */
 	x->state = ENTRY_DONE;
-	out->kind = m->has & IMAP_HAS_LARGE ? SOURCE_LARGE : SOURCE_BODY;
+	/* NIL, or "" for a message that has a size, is how servers say that they cannot read it. */
+	out->kind = m->has & IMAP_HAS_LARGE   ? SOURCE_LARGE
+		    : empty && x->size > 0 ? SOURCE_REFUSED
+					   : SOURCE_BODY;
 	out->uid = x->uid;
 	out->size = x->size;
 	out->date = x->date;
@@ -266,8 +270,10 @@ static bool take_body(struct source_imap *s, struct source_message *out)
 /* A FETCH has ended: what it did not bring is no longer in the mailbox. */
 static int take_end(struct source_imap *s, const struct imap_event *ev, struct err *e)
 {
+	/* For a body it may be one message's fault: what comes of a new connection tells. */
 	if (ev->status != IMAP_OK)
-		return err_set(e, ERR_MAILBOX, ERR_TEMPORARY,
+		return err_set(e, s->ahead->command == ev->command ? ERR_MAILBOX : ERR_SERVER,
+			       ERR_TEMPORARY,
 			       "account %s: mailbox %s: the server will not give messages: %s",
 			       s->account->name, s->conf->name, ev->text);
 	for (size_t i = 0; i < BATCHES; i++)
@@ -344,7 +350,7 @@ static int imap_source_next(struct source *source, struct source_message *m, str
 		if (ev.kind == IMAP_EVENT_DONE) {
 			if (take_end(s, &ev, e) == -1)
 				return -1;
-		} else if (!(s->message.has & (IMAP_HAS_BODY | IMAP_HAS_LARGE))) {
+		} else if (!(s->message.has & (IMAP_HAS_BODY | IMAP_HAS_LARGE | IMAP_HAS_NIL))) {
 			take_metadata(s);
 		} else if (take_body(s, m)) {
 			return 1;
@@ -360,6 +366,16 @@ static uint32_t imap_source_next_size(const struct source *source)
 	for (size_t i = 0; i < s->now->n; i++)
 		if (s->now->entry[i].state != ENTRY_DONE)
 			return s->now->entry[i].size;
+	return 0;
+}
+
+static uint32_t imap_source_awaited(const struct source *source)
+{
+	const struct source_imap *s = (const struct source_imap *)source;
+
+	for (size_t i = 0; i < s->now->n; i++)
+		if (s->now->entry[i].state == ENTRY_ASKED)
+			return s->now->entry[i].uid;
 	return 0;
 }
 
@@ -410,7 +426,7 @@ static int search_set(struct source_imap *s, const struct uidset *uids, const ch
 		      struct uidset *found, struct err *e)
 {
 	struct uidset left = {0}, part = {0};
-	char set[UIDSET_WIRE_MAX], criteria[UIDSET_WIRE_MAX + 64];
+	char set[UIDSET_WIRE_MAX], criteria[UIDSET_WIRE_MAX + 128];
 	int rc = uidset_union(&left, uids);
 
 	while (rc == 0 && uidset_take(&left, SIZE_MAX, set, sizeof set, NULL) > 0) {
@@ -439,6 +455,16 @@ static int imap_source_removable(struct source *source, const struct uidset *uid
 		return -1;
 	return search_set(s, uids, deleted_is_ours ? " UNFLAGGED" : " UNFLAGGED UNDELETED",
 			  free_to_go, e);
+}
+
+static int imap_source_marked(struct source *source, const struct uidset *uids,
+			      struct uidset *found, struct err *e)
+{
+	static const char any[] = " OR OR KEYWORD $LearnedSpam KEYWORD $LearnedHam "
+				  "KEYWORD $LearnSkipped";
+
+	return search_set((struct source_imap *)source, uids, source->can_mark ? any : "", found,
+			  e);
 }
 
 /* Without UIDPLUS an EXPUNGE takes every \Deleted message: only if there is none but ours. */
@@ -563,8 +589,8 @@ static void imap_source_close(struct source *source)
 
 static const struct source_ops imap_ops = {
     imap_source_open, imap_source_list,	     imap_source_want,	imap_source_next,
-    imap_source_next_size, imap_source_mark, imap_source_can_purge, imap_source_removable,
-    imap_source_purge,	   imap_source_close,
+    imap_source_next_size, imap_source_awaited, imap_source_mark, imap_source_can_purge, imap_source_removable,
+    imap_source_marked, imap_source_purge, imap_source_close,
 };
 
 struct source *source_imap(struct imap *imap, const struct conf_account *account,

@@ -351,7 +351,7 @@ def test_a_lost_ledger_learns_nothing_again(stack: Stack, program: Program) -> N
         program.configure(Rig(rspamd, stack.dovecot, stack.authority))
         done = learn(program)
         assert done.event("summary")["learned"] == 0 and rspamd.learns == []
-        assert done.event("summary")["known"] == 5
+        assert (done.event("summary")["known"], done.event("summary")["skipped"]) == (4, 1)
         assert learn(program).event("summary")["known"] == 0 and rspamd.learns == []
 
 
@@ -476,24 +476,26 @@ def test_kill_9_costs_only_what_was_in_flight(stack: Stack, program: Program,
 
 
 def test_kill_9_and_rspamds_counters(stack: Stack, learnspool: Program) -> None:
-    """With real rspamd: its counters end as those of a run that was not killed."""
-    mails = corpus.short(corpus.spam(), 100)
+    """With real rspamd: marks and counters end as those of a run that was not killed, but for what
+    was in flight: a learn whose client is gone rspamd gives up half-way, and counts it again."""
+    mails = corpus.short(corpus.spam(), 60)
     stack.dovecot.append_many(SPAM, "INBOX", mails)
     learn(learnspool)
-    undisturbed = stack.rspamd.learns()
-    assert undisturbed[0] > 90
+    undisturbed = stack.rspamd.learns()[0], marks(stack, SPAM)
+    assert undisturbed[0] > 50
 
     stack.clean()
     shutil.rmtree(learnspool.ledger)
+    learnspool.configure(stack, rspamd="connections = 2")
     stack.dovecot.append_many(SPAM, "INBOX", mails)
     run = learnspool.start("learn")
-    wait_until(lambda: stack.rspamd.learns()[0] >= 20, 20, "some messages are learned")
+    wait_until(lambda: stack.rspamd.learns()[0] >= 15, 20, "some messages are learned")
     run.kill()
     run.communicate()
     stack.rspamd.wait_quiet()
     learn(learnspool)
-    assert stack.rspamd.learns() == undisturbed
-    assert marks(stack, SPAM) == ["$LearnedSpam"] * 100
+    assert undisturbed[0] <= stack.rspamd.learns()[0] <= undisturbed[0] + 2
+    assert marks(stack, SPAM) == undisturbed[1]
 
 
 def test_rspamds_own_count_is_shown_by_class(stack: Stack, learnspool: Program) -> None:

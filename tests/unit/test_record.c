@@ -137,6 +137,7 @@ static void test_numbers(void **state)
 	assert_int_equal(OUTCOME_UNTRUSTED, 9);
 	assert_int_equal(OUTCOME_HELD, 10);
 	assert_int_equal(OUTCOME_UNCONFIRMED, 11);
+	assert_int_equal(OUTCOME_SKIPPED, 12);
 	assert_int_equal(CLASS_NONE, 0);
 	assert_int_equal(CLASS_SPAM, 1);
 	assert_int_equal(CLASS_HAM, 2);

@@ -49,6 +49,7 @@ static const int64_t age_of[OUTCOMES] = {
     [OUTCOME_ENCRYPTED] = 3 * DAY,   [OUTCOME_OVERRULED] = 3 * DAY,
     [OUTCOME_FAILED] = 5 * DAY,	     [OUTCOME_UNTRUSTED] = 4 * DAY,
     [OUTCOME_HELD] = CONF_NEVER,     [OUTCOME_UNCONFIRMED] = 3 * DAY,
+    [OUTCOME_SKIPPED] = 4 * DAY, /* the longest of those it may have been */
 };
 
 static bool goes(enum record_state state, enum outcome outcome, int64_t settled,
