@@ -19,6 +19,7 @@ enum {
 	STAT_TRUST_MS = 2000,	   /* how long a good /stat is believed */
 	SEARCH_ALL_BELOW = 50000,  /* messages: their UIDs fit into one answer in any case */
 	SEARCH_WINDOW = 64 * 1024, /* UIDs asked for at a time above that */
+	SEARCH_WIDEST = 1 << 20,   /* UIDs asked for where there was nothing before */
 	COMMIT_EVERY = 512,	   /* settled messages: a transaction costs memory */
 };
 
@@ -62,7 +63,8 @@ struct pipeline {
 	/* Messages at which the connection breaks (suspect()). */
 	uint32_t suspect_box, suspect_uid, given_up_box;
 	struct uidset given_up;
-	uint64_t done; /* messages of this mailbox that are through */
+	uint64_t done;	/* messages of this round that are through */
+	uint64_t found; /* by the last search for new ones */
 
 	size_t uncommitted; /* messages settled since the last commit */
 	struct err fatal;   /* what ends the run; found while something else was waited for */
@@ -135,6 +137,12 @@ static int commit(struct pipeline *p, struct err *e)
 	return ledger_commit(p->ledger, e);
 }
 
+/* One message more is recorded; in time they are made durable. */
+static int count(struct pipeline *p, struct err *e)
+{
+	return ++p->uncommitted < COMMIT_EVERY ? 0 : commit(p, e);
+}
+
 /* Count it and say it. info is NULL where the body was never read. */
 static int tell(struct pipeline *p, const struct ledger_copy *c, const struct mime_info *info,
 		enum outcome outcome, const char *answer, struct err *e)
@@ -164,7 +172,7 @@ static int tell(struct pipeline *p, const struct ledger_copy *c, const struct mi
 		 m.account, m.mailbox, m.uid, class_name(c->class), hex,
 		 answer && answer[0] ? " reason=" : "", answer ? answer : "");
 	progress_update(++p->done);
-	return ++p->uncommitted < COMMIT_EVERY ? 0 : commit(p, e);
+	return count(p, e);
 }
 
 /* Record what became of the message, and tell it. */
@@ -400,7 +408,7 @@ static int hold(struct pipeline *p, const struct ledger_copy *c, const char *why
 	if (ledger_hold(p->ledger, c, clock_now(), e) == -1)
 		return -1;
 	/* A held content is told when everybody was heard (settle_held). */
-	return c->digest ? 0 : tell(p, c, NULL, OUTCOME_HELD, why, e);
+	return c->digest ? count(p, e) : tell(p, c, NULL, OUTCOME_HELD, why, e);
 }
 
 /* What the ledger says of this content: an outcome, or NONE for "have it learned". */
@@ -497,8 +505,10 @@ static int lose_sight(struct pipeline *p, const struct ledger_copy *c, struct er
 	int rc = ledger_message(p->ledger, c->box, c->uid, &r, e);
 
 	if (rc == 0)
-		return ledger_put_back(p->ledger, c, clock_now(), e);
-	return rc == -1 ? -1 : ledger_message_del(p->ledger, c->box, c->uid, e);
+		rc = ledger_put_back(p->ledger, c, clock_now(), e);
+	else if (rc == 1)
+		rc = ledger_message_del(p->ledger, c->box, c->uid, e);
+	return rc == -1 ? -1 : count(p, e);
 }
 
 static int take_message(struct pipeline *p, struct source_message *m, struct err *e)
@@ -517,11 +527,11 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 		log_info("marked account=%s mailbox=%s uid=%u: believed, the ledger does not know it",
 			 p->source->account, p->source->mailbox, m->uid);
 		p->counts.outcome[m->mark]++;
-		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e);
+		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e) == -1 ? -1 : count(p, e);
 	case SOURCE_HELD:
 		return hold(p, &c, "too new to count", e);
 	case SOURCE_UNSEEN:
-		return ledger_see(p->ledger, &c, clock_now(), e);
+		return ledger_see(p->ledger, &c, clock_now(), e) == -1 ? -1 : count(p, e);
 	case SOURCE_REFUSED:
 		return settle(p, &c, NULL, OUTCOME_FAILED, "the mail server does not give it", e);
 	case SOURCE_GONE:
@@ -698,6 +708,7 @@ static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struc
 	struct uidset found = {0}, todo = {0};
 	int rc = p->source->ops->list(p->source, first, last, &found, e);
 
+	p->found = uidset_count(&found);
 	if (rc == 0)
 		rc = backlog_add(p->ledger, &p->box, &found, &todo, e);
 	if (rc == 0)
@@ -715,7 +726,8 @@ static int learn_new(struct pipeline *p, struct err *e)
 {
 	struct source *s = p->source;
 	uint32_t last = s->uidnext ? s->uidnext - 1 : UINT32_MAX;
-	uint32_t step = s->exists < SEARCH_ALL_BELOW ? UINT32_MAX : SEARCH_WINDOW;
+	const uint32_t window = s->exists < SEARCH_ALL_BELOW ? UINT32_MAX : SEARCH_WINDOW;
+	uint32_t step = window;
 	uint32_t first = p->box.uidnext, end;
 	int rc = 0;
 
@@ -723,12 +735,15 @@ static int learn_new(struct pipeline *p, struct err *e)
 		return 0;
 	for (; rc == 0 && first <= last; first = end + 1) {
 		end = last - first < step ? last : first + step - 1;
+		p->found = 0;
 		if (pipeline_is_full(p))
 			p->cut_short = true;
 		else
 			rc = learn_window(p, first, end, e);
 		if (end == UINT32_MAX || p->cut_short)
 			break;
+		/* Over a stretch without messages it goes with longer strides. */
+		step = p->found > 0 ? window : step < SEARCH_WIDEST ? step * 2 : step;
 	}
 	return rc;
 }
