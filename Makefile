@@ -86,6 +86,7 @@ units: $(UNITS)
 
 bench: all
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_learn.py
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_expire.py
 
 lint: all
 	contrib/lint.sh

@@ -15,9 +15,10 @@ static int add_range(struct ledger *l, const struct record_mailbox *box, uint64_
 		if (rc == -1)
 			return -1;
 		if (end > first && uidset_add(todo, (uint32_t)first, (uint32_t)(end - 1)) == -1)
-			return err_set(e, ERR_FATAL, ERR_LOCAL,
-				       "more gaps between the messages of a mailbox than can be "
-				       "held; let the mailbox be compacted");
+			return err_set(
+			    e, ERR_FATAL, ERR_LOCAL,
+			    "more gaps between the messages of a mailbox than can be "
+			    "held; let the mailbox be compacted");
 		first = end + 1;
 	}
 	return 0;
@@ -27,7 +28,8 @@ int backlog_add(struct ledger *l, const struct record_mailbox *box, const struct
 		struct uidset *todo, struct err *e)
 {
 	for (size_t i = 0; i < found->n; i++)
-		if (add_range(l, box, found->range[i].first, found->range[i].last, todo, e) == -1)
+		if (add_range(l, box, found->range[i].first, found->range[i].last, todo, e) ==
+		    -1)
 			return -1;
 	return 0;
 }

@@ -11,15 +11,15 @@
 #include "uidset.h"
 
 /*
- * Add to todo what was found in the mailbox and is not in the ledger yet. Returns 0, or -1 with an
- * error of the ledger or of memory.
+ * Add to todo what was found in the mailbox and is not in the ledger yet. Returns 0, or -1 with
+ * an error of the ledger or of memory.
  */
 int backlog_add(struct ledger *l, const struct record_mailbox *box, const struct uidset *found,
 		struct uidset *todo, struct err *e);
 
 /*
- * Move the lowest max messages of todo (-1: all) to part, which is empty. Returns 0, or -1 without
- * memory.
+ * Move the lowest max messages of todo (-1: all) to part, which is empty. Returns 0, or -1
+ * without memory.
  */
 int backlog_take(struct uidset *todo, int64_t max, struct uidset *part, struct err *e);
 

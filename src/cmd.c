@@ -69,8 +69,8 @@ int cmd_load(const struct cmd_options *o, struct conf **conf, struct err *e)
 			conf_free(*conf);
 			*conf = NULL;
 			return err_set(e, ERR_FATAL, ERR_USAGE,
-				       "--account %s: %s has no account of that name", o->account[i],
-				       o->config);
+				       "--account %s: %s has no account of that name",
+				       o->account[i], o->config);
 		}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * cmd.h - what the commands share: the options, opening what they need, and the exit status. The
- * cmd_*.c files are the only ones that print for people or choose an exit status.
+ * cmd.h - what the commands share: the options, opening what they need, and the exit status.
+ * The cmd_*.c files are the only ones that print for people or choose an exit status.
  */
 #ifndef LS_CMD_H
 #define LS_CMD_H

@@ -487,7 +487,9 @@ static int take_block(struct load *l, const char *name, const struct conf_key *k
 /* What is known goes like what was learned, unless the file says otherwise, and so on. */
 static int take_retention(struct load *l)
 {
-	enum { UNSAID = CONF_NEVER - 1 };
+	enum {
+		UNSAID = CONF_NEVER - 1
+	};
 	struct conf_retention *r = &l->conf->retention;
 
 	r->known = r->untrusted = UNSAID;
@@ -506,7 +508,8 @@ static int take_all(struct load *l)
 
 	if (take_keys(l, l->root, file_keys, c) == -1 ||
 	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 ||
-	    take_block(l, "reports", reports_keys, &c->reports) == -1 || take_retention(l) == -1)
+	    take_block(l, "reports", reports_keys, &c->reports) == -1 ||
+	    take_retention(l) == -1)
 		return -1;
 	c->rspamd.deliver_to_reporter =
 	    c->rspamd.deliver_to && strcmp(c->rspamd.deliver_to, "reporter") == 0;

@@ -41,12 +41,12 @@ struct conf_mailbox {
 	char *name;	  /* UTF-8; "\\Junk" for a special use (RFC 6154) */
 	bool special_use; /* name is a special-use attribute, backslash and all */
 	enum mail_class class;
-	bool seen_only;	     /* learn only what its user has read (\Seen) */
-	enum conf_keep keep; /* as written here or for the whole account */
-	bool expire;	     /* retention applies: a collection mailbox, not a user's own */
+	bool seen_only;		/* learn only what its user has read (\Seen) */
+	enum conf_keep keep;	/* as written here or for the whole account */
+	bool expire;		/* retention applies: a collection mailbox, not a user's own */
 	enum conf_keep trusted; /* as written here or for the whole account */
-	bool proof;	     /* mail here must prove that it is a report (struct conf_reports) */
-	int64_t hold;	     /* seconds; struct conf_reports' unless said here */
+	bool proof;   /* mail here must prove that it is a report (struct conf_reports) */
+	int64_t hold; /* seconds; struct conf_reports' unless said here */
 };
 
 enum conf_auth {
@@ -94,7 +94,7 @@ struct conf_reports {
 	char *received; /* allowed addresses in Received above the marker; NULL: loopback */
 	int quorum;	/* different reporters that must agree; 1: off */
 	int64_t quorum_within; /* seconds after which a report without a quorum is settled */
-	int64_t hold;	/* seconds that a report lies before it counts; 0: off */
+	int64_t hold;	       /* seconds that a report lies before it counts; 0: off */
 };
 
 enum conf_action {

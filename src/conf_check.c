@@ -335,11 +335,27 @@ static int spools_check(const struct conf *c, struct conf_fault *where, struct e
 	return 0;
 }
 
+static int64_t longest_age(const struct conf_retention *r)
+{
+	const int64_t ages[] = {r->learned, r->known, r->skipped, r->untrusted, r->failed};
+	int64_t longest = CONF_NEVER;
+
+	for (size_t i = 0; i < sizeof ages / sizeof *ages; i++)
+		if (ages[i] > longest)
+			longest = ages[i];
+	return longest;
+}
+
 /* Moving mail to where it would be learned from again makes no sense, so it is a mistake. */
 static int retention_check(const struct conf *c, struct conf_fault *where, struct err *e)
 {
 	const char *to = c->retention.move_to;
 
+	*where = (struct conf_fault){.block = CONF_BLOCK_RETENTION, .key = "forget"};
+	if (c->retention.forget != CONF_NEVER &&
+	    longest_age(&c->retention) >= c->retention.forget)
+		return BAD(e, "forget is not longer than the other ages; what the ledger has "
+			      "forgotten never expires, so make it longer, or never");
 	*where = (struct conf_fault){.block = CONF_BLOCK_RETENTION, .key = "action"};
 	if (c->retention.action != CONF_MOVE)
 		return 0;
@@ -364,8 +380,9 @@ static int reports_check(const struct conf *c, struct conf_fault *where, struct 
 	if (secret_check(&c->reports.token, "token", e) == -1)
 		return bad_key(where, "password");
 	if (c->reports.quorum > 1 && c->rspamd.deliver_to_reporter) {
-		BAD(e, "quorum = %d and deliver-to = reporter: a classifier of one's own needs no "
-		       "agreement; drop one of the two",
+		BAD(e,
+		    "quorum = %d and deliver-to = reporter: a classifier of one's own needs no "
+		    "agreement; drop one of the two",
 		    c->reports.quorum);
 		return bad_key(where, "quorum");
 	}

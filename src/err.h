@@ -17,18 +17,20 @@ enum err_scope {
 /* Why; cmd.c maps it to the exit status of learnspool(1). */
 enum err_kind {
 	ERR_OK = 0,
-	ERR_TEMPORARY,   /* try again later: 75 */
+	ERR_TEMPORARY,	 /* try again later: 75 */
 	ERR_UNREACHABLE, /* a server could not be reached, or cannot do its job: 69 */
-	ERR_AUTH,        /* a login or password was refused: 77 */
-	ERR_PROTOCOL,    /* a server said what the protocol does not allow: 69 */
-	ERR_DATA,        /* a message that cannot be processed: 1 */
-	ERR_CONFIG,      /* the configuration, or a file that it names: 78 */
-	ERR_USAGE,       /* the command line: 64 */
-	ERR_LOCAL,       /* our own side: memory, disk, a bug: 70 */
-	ERR_CANCELLED,   /* stopped by a signal: 130 or 143 */
+	ERR_AUTH,	 /* a login or password was refused: 77 */
+	ERR_PROTOCOL,	 /* a server said what the protocol does not allow: 69 */
+	ERR_DATA,	 /* a message that cannot be processed: 1 */
+	ERR_CONFIG,	 /* the configuration, or a file that it names: 78 */
+	ERR_USAGE,	 /* the command line: 64 */
+	ERR_LOCAL,	 /* our own side: memory, disk, a bug: 70 */
+	ERR_CANCELLED,	 /* stopped by a signal: 130 or 143 */
 };
 
-enum { ERR_TEXT_MAX = 1024 };
+enum {
+	ERR_TEXT_MAX = 1024
+};
 
 struct err {
 	enum err_scope scope;
@@ -44,7 +46,8 @@ struct err {
 int err_set(struct err *e, enum err_scope scope, enum err_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Put "PREFIX: " in front of the text of *e, made visible likewise. Returns -1, for chaining. */
+/* Put "PREFIX: " in front of the text of *e, made visible likewise. Returns -1, for chaining.
+ */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Make *e say "no error". */

@@ -1,7 +1,7 @@
 /*
  * expire.h - retention at work: what the policy (retain.h) lets go is deleted from a collection
- * mailbox, or moved. A message is removed only if the ledger says that it is settled; what somebody
- * flagged or marked as deleted is left to them.
+ * mailbox, or moved. A message is removed only if the ledger says that it is settled; what
+ * somebody flagged or marked as deleted is left to them.
  */
 #ifndef LS_EXPIRE_H
 #define LS_EXPIRE_H
@@ -25,8 +25,8 @@ struct expire {
 };
 
 /*
- * Remove from this source what may go. Returns 0, or -1; what was removed until then is recorded, what
- * was being removed is taken up by the next run.
+ * Remove from this source what may go. Returns 0, or -1; what was removed until then is
+ * recorded, what was being removed is taken up by the next run.
  */
 int expire_mailbox(struct expire *x, struct source *s, struct err *e);
 

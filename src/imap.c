@@ -27,10 +27,11 @@ struct imap {
 	struct imap_mailbox mailbox;
 	unsigned last; /* number of the last command */
 	unsigned outstanding;
-	bool broken; /* the stream's state is unknown: no LOGOUT */
+	bool broken;	   /* the stream's state is unknown: no LOGOUT */
 	uint32_t body_max; /* of the last imap_next: bodies on their way may be that large */
-	int64_t waited;	   /* milliseconds that we waited for responses since the last tagged one */
-	uint32_t untagged; /* responses since then */
+	int64_t
+	    waited; /* milliseconds that we waited for responses since the last tagged one */
+	uint32_t untagged;	 /* responses since then */
 	struct uidset *found;	 /* where SEARCH answers go; borrowed; NULL: ignored */
 	const char *special_use; /* what LIST answers are looked through for; borrowed */
 	char *special_name;	 /* borrowed, special_size bytes */
@@ -43,12 +44,15 @@ struct word {
 };
 
 static const struct word capability_words[] = {
-    {"UIDPLUS", IMAP_CAP_UIDPLUS},	 {"MOVE", IMAP_CAP_MOVE},
-    {"ESEARCH", IMAP_CAP_ESEARCH},	 {"CONDSTORE", IMAP_CAP_CONDSTORE},
-    {"QRESYNC", IMAP_CAP_CONDSTORE},	 {"SPECIAL-USE", IMAP_CAP_SPECIAL_USE},
-    {"IDLE", IMAP_CAP_IDLE},		 {"IMAP4REV2", IMAP_CAP_UIDPLUS | IMAP_CAP_MOVE |
-						     IMAP_CAP_ESEARCH | IMAP_CAP_SPECIAL_USE |
-						     IMAP_CAP_IDLE},
+    {"UIDPLUS", IMAP_CAP_UIDPLUS},
+    {"MOVE", IMAP_CAP_MOVE},
+    {"ESEARCH", IMAP_CAP_ESEARCH},
+    {"CONDSTORE", IMAP_CAP_CONDSTORE},
+    {"QRESYNC", IMAP_CAP_CONDSTORE},
+    {"SPECIAL-USE", IMAP_CAP_SPECIAL_USE},
+    {"IDLE", IMAP_CAP_IDLE},
+    {"IMAP4REV2", IMAP_CAP_UIDPLUS | IMAP_CAP_MOVE | IMAP_CAP_ESEARCH | IMAP_CAP_SPECIAL_USE |
+		      IMAP_CAP_IDLE},
     {NULL, 0},
 };
 
@@ -156,13 +160,15 @@ static int read_literal(struct imap *s, struct buf *b, struct err *e)
 	uint64_t left = s->parser.literal, waited = 0;
 
 	if (b && buf_reserve(b, (size_t)left) == -1)
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory for a message of %llu bytes",
+		return err_set(e, ERR_FATAL, ERR_LOCAL,
+			       "out of memory for a message of %llu bytes",
 			       (unsigned long long)left);
 	while (left > 0) {
 		if (next_token(s, e) == -1)
 			return -1;
 		if (b)
-			(void)buf_add(b, s->parser.data, s->parser.data_len); /* reserved above */
+			(void)buf_add(b, s->parser.data,
+				      s->parser.data_len); /* reserved above */
 		left -= s->parser.data_len;
 		waited += s->parser.data_len;
 		if (waited >= LITERAL_EXPECT) {
@@ -347,7 +353,8 @@ static int read_fetch(struct imap *s, uint32_t body_max, struct imap_message *m,
 	if (t == -1)
 		return -1;
 	if (t != IMAP_CLOSE)
-		return protocol_error(s, "a FETCH response that is no list of names and values", e);
+		return protocol_error(s, "a FETCH response that is no list of names and values",
+				      e);
 	return skip_line(s, e);
 }
 
@@ -479,8 +486,8 @@ static int note_code(struct imap *s, const char *text, struct err *e)
 	if ((n = code_number(text, "UIDVALIDITY")) && n <= UINT32_MAX) {
 		/* What the UIDs in flight mean is unknown from here on. */
 		if (m->uidvalidity != 0 && m->uidvalidity != n)
-			return protocol_error(s, "another UIDVALIDITY in the middle of a session",
-					      e);
+			return protocol_error(
+			    s, "another UIDVALIDITY in the middle of a session", e);
 		m->uidvalidity = (uint32_t)n;
 	}
 	if ((n = code_number(text, "UIDNEXT")) && n <= UINT32_MAX)
@@ -503,9 +510,10 @@ static int read_status(struct imap *s, bool bye, struct err *e)
 		return -1;
 	if (bye) {
 		s->broken = true;
-		return err_set(e, ERR_SERVER, ERR_TEMPORARY, "account %s: %s ended the session: %s",
-			       s->account->name, s->account->url,
-			       s->parser.text.len > 0 ? s->parser.text.data : "no reason given");
+		return err_set(
+		    e, ERR_SERVER, ERR_TEMPORARY, "account %s: %s ended the session: %s",
+		    s->account->name, s->account->url,
+		    s->parser.text.len > 0 ? s->parser.text.data : "no reason given");
 	}
 	if (s->parser.text.len > 0 && note_code(s, s->parser.text.data, e) == -1)
 		return -1;
@@ -583,8 +591,8 @@ static int read_tagged(struct imap *s, struct imap_event *ev, struct err *e)
 }
 
 /*
- * The first token of a response. A server may say that it is still there as often as it likes, but
- * not for ever: nobody else would have a turn.
+ * The first token of a response. A server may say that it is still there as often as it likes,
+ * but not for ever: nobody else would have a turn.
  */
 static int first_token(struct imap *s, struct err *e)
 {
@@ -594,9 +602,10 @@ static int first_token(struct imap *s, struct err *e)
 	if (s->waited > (int64_t)PATIENCE * s->account->timeout * 1000 ||
 	    s->untagged++ > UNTAGGED_MAX) {
 		s->broken = true;
-		return err_set(e, ERR_SERVER, ERR_PROTOCOL,
-			       "account %s: %s talks on and does not come to the end of an answer",
-			       s->account->name, s->account->url);
+		return err_set(
+		    e, ERR_SERVER, ERR_PROTOCOL,
+		    "account %s: %s talks on and does not come to the end of an answer",
+		    s->account->name, s->account->url);
 	}
 	imap_conn_expect(s->conn);
 	t = next_token(s, e);
@@ -637,15 +646,16 @@ int imap_next(struct imap *s, uint32_t body_max, struct imap_event *ev,
 
 /* ---- commands ---- */
 
-__attribute__((format(printf, 3, 0))) static unsigned send_command(struct imap *s, struct err *e, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static unsigned
+send_command(struct imap *s, struct err *e, const char *fmt, va_list ap)
 {
 	char line[IMAP_COMMAND_MAX];
 	int head = snprintf(line, sizeof line, "L%u ", s->last + 1);
 	int n = vsnprintf(line + head, sizeof line - (size_t)head, fmt, ap);
 
 	if (n < 0 || (size_t)(head + n) + 3 > sizeof line || s->outstanding >= IMAP_PIPELINE) {
-		err_set(e, ERR_SERVER, ERR_LOCAL, "account %s: an IMAP command that is too long",
-			s->account->name);
+		err_set(e, ERR_SERVER, ERR_LOCAL,
+			"account %s: an IMAP command that is too long", s->account->name);
 		return 0;
 	}
 	log_debug("imap account=%s command=%s", s->account->name, line);
@@ -748,16 +758,18 @@ int imap_find_special_use(struct imap *s, const char *use, char *name, size_t si
 	s->special_name = name;
 	s->special_size = size;
 	/* Plain LIST tells special uses too where the server has RFC 6154, and is cheap. */
-	rc = imap_run(s, e, imap_has(s, IMAP_CAP_SPECIAL_USE) ? "LIST (SPECIAL-USE) \"\" \"*\""
-							      : "LIST \"\" \"*\"");
+	rc = imap_run(s, e,
+		      imap_has(s, IMAP_CAP_SPECIAL_USE) ? "LIST (SPECIAL-USE) \"\" \"*\""
+							: "LIST \"\" \"*\"");
 	s->special_use = NULL;
 	if (rc == -1)
 		return -1;
 	if (name[0] == '\0')
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "account %s: no mailbox has the special use %s; give the mailbox by "
-			       "its name, or set the special use on the server",
-			       s->account->name, use);
+		return err_set(
+		    e, ERR_MAILBOX, ERR_CONFIG,
+		    "account %s: no mailbox has the special use %s; give the mailbox by "
+		    "its name, or set the special use on the server",
+		    s->account->name, use);
 	return 0;
 }
 
@@ -786,16 +798,18 @@ int imap_select(struct imap *s, const char *name, bool read_only, struct err *e)
 
 	if (imap_quote(name, quoted, sizeof quoted) == -1)
 		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "account %s: \"%s\" cannot be a mailbox name", s->account->name, name);
+			       "account %s: \"%s\" cannot be a mailbox name", s->account->name,
+			       name);
 	s->mailbox = (struct imap_mailbox){.keywords = 0};
 	if (imap_run(s, e, "%s %s%s", read_only ? "EXAMINE" : "SELECT", quoted,
 		     imap_has(s, IMAP_CAP_CONDSTORE) ? " (CONDSTORE)" : "") == -1)
 		return -1;
 	if (s->mailbox.uidvalidity == 0)
-		return err_set(e, ERR_MAILBOX, ERR_PROTOCOL,
-			       "account %s: %s gives no UIDVALIDITY for %s, so messages cannot be "
-			       "told apart",
-			       s->account->name, s->account->url, name);
+		return err_set(
+		    e, ERR_MAILBOX, ERR_PROTOCOL,
+		    "account %s: %s gives no UIDVALIDITY for %s, so messages cannot be "
+		    "told apart",
+		    s->account->name, s->account->url, name);
 	return 0;
 }
 

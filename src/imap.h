@@ -32,19 +32,21 @@ enum imap_flag {
 	IMAP_SEEN = 1 << 0,
 	IMAP_FLAGGED = 1 << 1,
 	IMAP_DELETED = 1 << 2,
-	IMAP_LEARNED_SPAM = 1 << 3, /* $LearnedSpam */
-	IMAP_LEARNED_HAM = 1 << 4,  /* $LearnedHam */
+	IMAP_LEARNED_SPAM = 1 << 3,  /* $LearnedSpam */
+	IMAP_LEARNED_HAM = 1 << 4,   /* $LearnedHam */
 	IMAP_LEARN_SKIPPED = 1 << 5, /* $LearnSkipped */
 };
 
-enum { IMAP_KEYWORDS = IMAP_LEARNED_SPAM | IMAP_LEARNED_HAM | IMAP_LEARN_SKIPPED };
+enum {
+	IMAP_KEYWORDS = IMAP_LEARNED_SPAM | IMAP_LEARNED_HAM | IMAP_LEARN_SKIPPED
+};
 
 /* The selected mailbox, kept up to date by what the server says on its own. */
 struct imap_mailbox {
 	uint32_t uidvalidity;
-	uint32_t uidnext;  /* 0: the server did not say */
+	uint32_t uidnext; /* 0: the server did not say */
 	uint32_t exists;
-	uint64_t modseq;   /* HIGHESTMODSEQ; 0: the server keeps none */
+	uint64_t modseq; /* HIGHESTMODSEQ; 0: the server keeps none */
 	bool read_only;
 	unsigned keywords; /* those of IMAP_KEYWORDS that can be set here */
 };
@@ -52,9 +54,9 @@ struct imap_mailbox {
 /* One FETCH response. What it did not hold is 0 and not in has. */
 struct imap_message {
 	uint32_t uid;
-	uint32_t size;	/* RFC822.SIZE */
-	int64_t date;	/* INTERNALDATE, seconds since 1970 */
-	unsigned flags; /* enum imap_flag */
+	uint32_t size;	 /* RFC822.SIZE */
+	int64_t date;	 /* INTERNALDATE, seconds since 1970 */
+	unsigned flags;	 /* enum imap_flag */
 	struct buf body; /* BODY[]: owned by the message */
 	enum {
 		IMAP_HAS_UID = 1 << 0,
@@ -88,12 +90,14 @@ bool imap_has(const struct imap *s, enum imap_cap cap);
 int imap_find_special_use(struct imap *s, const char *use, char *name, size_t size,
 			  struct err *e);
 
-/* A mailbox name as a quoted string (RFC 3501, section 9). 0, or -1: too long, empty, a newline. */
+/* A mailbox name as a quoted string (RFC 3501, section 9). 0, or -1: too long, empty, a
+ * newline. */
 int imap_quote(const char *name, char *out, size_t size);
 
 /*
- * SELECT, or EXAMINE where nothing may be changed, not even \Recent. name as modified UTF-7 (utf7.h).
- * Returns 0, or -1: ERR_MAILBOX (no such mailbox, no access, no UIDVALIDITY) or ERR_SERVER.
+ * SELECT, or EXAMINE where nothing may be changed, not even \Recent. name as modified UTF-7
+ * (utf7.h). Returns 0, or -1: ERR_MAILBOX (no such mailbox, no access, no UIDVALIDITY) or
+ * ERR_SERVER.
  */
 int imap_select(struct imap *s, const char *name, bool read_only, struct err *e);
 const struct imap_mailbox *imap_selected(const struct imap *s);
@@ -108,15 +112,24 @@ int imap_search(struct imap *s, const char *criteria, struct uidset *found, stru
  * Send a command without waiting for its end. Returns its number, above 0, or 0 with an
  * ERR_SERVER error. At most IMAP_PIPELINE commands may be outstanding.
  */
-enum { IMAP_PIPELINE = 8 };
+enum {
+	IMAP_PIPELINE = 8
+};
 unsigned imap_send(struct imap *s, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD_COMMAND };
+enum imap_status {
+	IMAP_OK,
+	IMAP_NO,
+	IMAP_BAD_COMMAND
+};
 
 /* What imap_next has to tell. */
 struct imap_event {
-	enum { IMAP_EVENT_FETCH, IMAP_EVENT_DONE } kind;
+	enum {
+		IMAP_EVENT_FETCH,
+		IMAP_EVENT_DONE
+	} kind;
 	unsigned command;	 /* DONE: the number that imap_send gave */
 	enum imap_status status; /* DONE */
 	char text[256];		 /* DONE: the server's words, made visible */
@@ -131,8 +144,8 @@ struct imap_event {
 int imap_next(struct imap *s, uint32_t body_max, struct imap_event *ev,
 	      struct imap_message *message, struct err *e);
 
-/* Send a command and wait for its end; FETCH responses are dropped. As imap_next, and ERR_MAILBOX
- * where the server answers NO or BAD. Nothing may be outstanding. */
+/* Send a command and wait for its end; FETCH responses are dropped. As imap_next, and
+ * ERR_MAILBOX where the server answers NO or BAD. Nothing may be outstanding. */
 int imap_run(struct imap *s, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -10,7 +10,10 @@
 #include "stop.h"
 #include "text.h"
 
-enum { IMAP_CONN_BUFFER = 32 * 1024, SERVER_WORD_MAX = 256 };
+enum {
+	IMAP_CONN_BUFFER = 32 * 1024,
+	SERVER_WORD_MAX = 256
+};
 
 struct imap_conn {
 	const struct conf_account *account; /* borrowed */
@@ -35,8 +38,9 @@ static int note_refusal(CURL *curl, curl_infotype type, char *data, size_t size,
 	if (type != CURLINFO_HEADER_IN || (word = memchr(data, ' ', size)) == NULL)
 		return 0;
 	size -= (size_t)(++word - data);
-	if (size > 3 && (strncasecmp(word, "NO ", 3) == 0 || strncasecmp(word, "BAD ", 4) == 0 ||
-			 strncasecmp(word, "BYE ", 4) == 0))
+	if (size > 3 &&
+	    (strncasecmp(word, "NO ", 3) == 0 || strncasecmp(word, "BAD ", 4) == 0 ||
+	     strncasecmp(word, "BYE ", 4) == 0))
 		text_visible(c->last_word, sizeof c->last_word, word, size);
 	return 0;
 }
@@ -77,10 +81,11 @@ static int connect_error(struct imap_conn *c, CURLcode code, const char *detail,
 			       "host as the certificate does, renew it, or set ca-file",
 			       a->name, a->url, detail);
 	case CURLE_USE_SSL_FAILED:
-		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
-			       "account %s: %s offers no STARTTLS; use imaps://, or insecure = true "
-			       "where nobody can listen",
-			       a->name, a->url);
+		return err_set(
+		    e, ERR_SERVER, ERR_UNREACHABLE,
+		    "account %s: %s offers no STARTTLS; use imaps://, or insecure = true "
+		    "where nobody can listen",
+		    a->name, a->url);
 	default:
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
 			       "account %s: cannot reach %s: %s%s%s; check url, the server and "
@@ -100,7 +105,8 @@ static void set_credentials(struct imap_conn *c, const struct secret *password)
 	}
 	curl_easy_setopt(c->curl, CURLOPT_XOAUTH2_BEARER, password->text);
 	curl_easy_setopt(c->curl, CURLOPT_LOGIN_OPTIONS,
-			 a->auth == CONF_AUTH_OAUTHBEARER ? "AUTH=OAUTHBEARER" : "AUTH=XOAUTH2");
+			 a->auth == CONF_AUTH_OAUTHBEARER ? "AUTH=OAUTHBEARER"
+							  : "AUTH=XOAUTH2");
 }
 
 static void set_options(struct imap_conn *c, char *detail)
@@ -114,7 +120,8 @@ static void set_options(struct imap_conn *c, char *detail)
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_TIMEOUT, (long)a->timeout);
-	curl_easy_setopt(h, CURLOPT_USE_SSL, (long)(a->insecure ? CURLUSESSL_TRY : CURLUSESSL_ALL));
+	curl_easy_setopt(h, CURLOPT_USE_SSL,
+			 (long)(a->insecure ? CURLUSESSL_TRY : CURLUSESSL_ALL));
 	curl_easy_setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (a->ca_file) {
 		curl_easy_setopt(h, CURLOPT_CAINFO, a->ca_file);
@@ -180,7 +187,8 @@ void imap_conn_expect(struct imap_conn *c)
 	c->deadline = clock_ms() + (int64_t)c->account->timeout * 1000;
 }
 
-/* Wait for the socket a while; -1 once the deadline, or the grace after a signal, has passed. */
+/* Wait for the socket a while; -1 once the deadline, or the grace after a signal, has passed.
+ */
 static int wait_for(struct imap_conn *c, short events, struct err *e)
 {
 	int64_t left = c->deadline - clock_ms();
@@ -198,8 +206,9 @@ static int wait_for(struct imap_conn *c, short events, struct err *e)
 
 static int broken(struct imap_conn *c, CURLcode code, struct err *e)
 {
-	return err_set(e, ERR_SERVER, ERR_TEMPORARY, "account %s: the connection to %s broke: %s",
-		       c->account->name, c->account->url, curl_easy_strerror(code));
+	return err_set(e, ERR_SERVER, ERR_TEMPORARY,
+		       "account %s: the connection to %s broke: %s", c->account->name,
+		       c->account->url, curl_easy_strerror(code));
 }
 
 int imap_conn_write(struct imap_conn *c, const void *data, size_t len, struct err *e)

@@ -37,8 +37,8 @@ int imap_conn_write(struct imap_conn *c, const void *data, size_t len, struct er
 
 /*
  * What was received and not yet consumed, at least one byte: waits for it, account->timeout
- * seconds from the last imap_conn_expect() at most. *data is valid until the next call. Returns 0,
- * or -1 with an ERR_SERVER error (time-out, connection closed) or ERR_CANCELLED.
+ * seconds from the last imap_conn_expect() at most. *data is valid until the next call. Returns
+ * 0, or -1 with an ERR_SERVER error (time-out, connection closed) or ERR_CANCELLED.
  */
 int imap_conn_read(struct imap_conn *c, const char **data, size_t *len, struct err *e);
 

@@ -8,9 +8,9 @@ enum {
 	BETWEEN, /* before a token */
 	IN_ATOM,
 	IN_QUOTED,
-	IN_ESCAPE,  /* behind a backslash in a quoted string */
-	IN_LENGTH,  /* behind the { of a literal */
-	LENGTH_CR,  /* behind its } */
+	IN_ESCAPE, /* behind a backslash in a quoted string */
+	IN_LENGTH, /* behind the { of a literal */
+	LENGTH_CR, /* behind its } */
 	LENGTH_LF,
 	IN_LITERAL,
 	IN_TEXT,
@@ -95,7 +95,8 @@ static enum imap_token begin(struct imap_parser *p, unsigned char c)
 	}
 }
 
-/* One byte of a literal's length, "{123}" CR LF. literal8 of RFC 3516 is the same behind a ~. */
+/* One byte of a literal's length, "{123}" CR LF. literal8 of RFC 3516 is the same behind a ~.
+ */
 static enum imap_token length(struct imap_parser *p, unsigned char c)
 {
 	switch (p->state) {

@@ -1,7 +1,7 @@
 /*
- * imap_parse.h - a resumable tokenizer for what an IMAP server says (RFC 3501, section 9). Pure:
- * bytes in, tokens out, no I/O; the input may end anywhere. Every length has a cap, because a
- * server's answer is as hostile as mail.
+ * imap_parse.h - a resumable tokenizer for what an IMAP server says (RFC 3501, section 9).
+ * Pure: bytes in, tokens out, no I/O; the input may end anywhere. Every length has a cap,
+ * because a server's answer is as hostile as mail.
  */
 #ifndef LS_IMAP_PARSE_H
 #define LS_IMAP_PARSE_H
@@ -14,8 +14,9 @@
 
 enum {
 	IMAP_LINE_MAX = 1024 * 1024, /* bytes of one response, literals not counted */
-	IMAP_TOKENS_MAX = 256 * 1024, /* tokens of one response: a SEARCH answer is the longest */
-	IMAP_DEPTH_MAX = 32,          /* parentheses inside each other */
+	IMAP_TOKENS_MAX =
+	    256 * 1024,	     /* tokens of one response: a SEARCH answer is the longest */
+	IMAP_DEPTH_MAX = 32, /* parentheses inside each other */
 	IMAP_SMALL_LITERAL = 64 * 1024, /* a literal where no message body is expected */
 };
 
@@ -53,8 +54,9 @@ void imap_parse_init(struct imap_parser *p);
 void imap_parse_free(struct imap_parser *p);
 
 /*
- * Read the next token from in[0..len). *used is set to the bytes consumed, also with IMAP_MORE. The
- * text of the token stays valid until the next call. After IMAP_BAD every call returns IMAP_BAD.
+ * Read the next token from in[0..len). *used is set to the bytes consumed, also with IMAP_MORE.
+ * The text of the token stays valid until the next call. After IMAP_BAD every call returns
+ * IMAP_BAD.
  */
 enum imap_token imap_parse(struct imap_parser *p, const char *in, size_t len, size_t *used);
 

@@ -10,7 +10,9 @@
 #include "lock.h"
 #include "quorum.h"
 
-enum { FORGET_COMMIT = 4096 }; /* messages forgotten in one transaction */
+enum {
+	FORGET_COMMIT = 4096
+}; /* messages forgotten in one transaction */
 
 struct ledger {
 	struct store *store; /* owned */
@@ -27,7 +29,8 @@ static const struct store_value key_next_mailbox = {"next-mailbox", 12};
 static int damaged(const char *what, struct err *e)
 {
 	return err_set(e, ERR_FATAL, ERR_LOCAL,
-		       "ledger: a %s record cannot be read; see learnspool ledger verify", what);
+		       "ledger: a %s record cannot be read; see learnspool ledger verify",
+		       what);
 }
 
 static int put(struct ledger *l, enum store_map map, struct store_value key,
@@ -70,10 +73,11 @@ static int check_format(struct ledger *l, struct err *e)
 	int rc = read_u32(l, key_format, &format, e);
 
 	if (rc == 1 && format > RECORD_FORMAT)
-		return err_set(e, ERR_FATAL, ERR_LOCAL,
-			       "ledger: written by a newer learnspool (format %u, this one knows "
-			       "%d); install that version",
-			       format, RECORD_FORMAT);
+		return err_set(
+		    e, ERR_FATAL, ERR_LOCAL,
+		    "ledger: written by a newer learnspool (format %u, this one knows "
+		    "%d); install that version",
+		    format, RECORD_FORMAT);
 	if (rc == 0 && l->mode != LEDGER_READ)
 		rc = put_u32(l, key_format, RECORD_FORMAT, e);
 	return rc == -1 ? -1 : 0;
@@ -179,8 +183,7 @@ static int put_run(struct ledger *l, bool complete, struct err *e)
 	struct record_run run = {l->epoch, complete};
 	size_t len = record_run_encode(&run, value);
 
-	return put(l, STORE_META, key_run, (struct store_value){value, len},
-				  e);
+	return put(l, STORE_META, key_run, (struct store_value){value, len}, e);
 }
 
 int ledger_run_begin(struct ledger *l, struct err *e)
@@ -217,9 +220,10 @@ int ledger_mailbox(struct ledger *l, const char *account, const char *mailbox,
 
 	*out = (struct record_mailbox){0};
 	if (len == 0)
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "account %s: its name and that of the mailbox are too long together",
-			       account);
+		return err_set(
+		    e, ERR_MAILBOX, ERR_CONFIG,
+		    "account %s: its name and that of the mailbox are too long together",
+		    account);
 	rc = l->store->ops->get(l->store, STORE_MAILBOX, (struct store_value){key, len}, &v, e);
 	*known = rc == 1;
 	if (rc == 1)
@@ -242,7 +246,7 @@ int ledger_mailbox_put(struct ledger *l, const char *account, const char *mailbo
 	if (r->number >= next && put_u32(l, key_next_mailbox, r->number + 1, e) == -1)
 		return -1;
 	return put(l, STORE_MAILBOX, (struct store_value){key, len},
-				  (struct store_value){value, record_mailbox_encode(r, value)}, e);
+		   (struct store_value){value, record_mailbox_encode(r, value)}, e);
 }
 
 /* ---- messages ---- */
@@ -255,7 +259,8 @@ int ledger_message(struct ledger *l, const struct record_mailbox *box, uint32_t 
 	int rc;
 
 	record_uid_key(box->number, box->uidvalidity, uid, key);
-	rc = l->store->ops->get(l->store, STORE_UID, (struct store_value){key, sizeof key}, &v, e);
+	rc = l->store->ops->get(l->store, STORE_UID, (struct store_value){key, sizeof key}, &v,
+				e);
 	if (rc == 1 && !record_uid_decode(v.data, v.len, out))
 		return damaged("message", e);
 	return rc;
@@ -268,7 +273,7 @@ int ledger_message_put(struct ledger *l, const struct record_mailbox *box, uint3
 
 	record_uid_key(box->number, box->uidvalidity, uid, key);
 	return put(l, STORE_UID, (struct store_value){key, sizeof key},
-				  (struct store_value){value, record_uid_encode(r, value)}, e);
+		   (struct store_value){value, record_uid_encode(r, value)}, e);
 }
 
 int ledger_message_del(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
@@ -313,11 +318,11 @@ int ledger_message_seek(struct ledger *l, const struct record_mailbox *box, uint
 }
 
 /*
- * Forget one of many: a transaction of a whole mailbox would need as much memory, and could fill
- * the map. It is no harm if a crash leaves the others for the next run.
+ * Forget one of many: a transaction of a whole mailbox would need as much memory, and could
+ * fill the map. It is no harm if a crash leaves the others for the next run.
  */
-static int forget_one(struct ledger *l, const struct record_mailbox *box, uint32_t uid, size_t *n,
-		      struct err *e)
+static int forget_one(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
+		      size_t *n, struct err *e)
 {
 	if (ledger_message_del(l, box, uid, e) == -1)
 		return -1;
@@ -366,7 +371,8 @@ enum outcome ledger_decide(const struct record_digest *known, enum mail_class cl
 {
 	if (known == NULL || known->outcome == OUTCOME_NONE)
 		return OUTCOME_NONE;
-	/* Too short is for good; encrypted mail is asked about only if it may be learned now. */
+	/* Too short is for good; encrypted mail is asked about only if it may be learned now.
+	 */
 	if (known->outcome == OUTCOME_UNLEARNABLE)
 		return OUTCOME_UNLEARNABLE;
 	if (known->outcome == OUTCOME_ENCRYPTED)
@@ -383,9 +389,8 @@ static int put_digest(struct ledger *l, const struct digest *d, const struct rec
 {
 	unsigned char value[RECORD_VALUE_MAX];
 
-	return put(l, STORE_DIGEST,
-				  (struct store_value){d->bytes, DIGEST_SIZE},
-				  (struct store_value){value, record_digest_encode(r, value)}, e);
+	return put(l, STORE_DIGEST, (struct store_value){d->bytes, DIGEST_SIZE},
+		   (struct store_value){value, record_digest_encode(r, value)}, e);
 }
 
 int ledger_report(struct ledger *l, const struct ledger_copy *c, int64_t now,
@@ -438,8 +443,8 @@ int ledger_put_back(struct ledger *l, const struct ledger_copy *c, int64_t now, 
 	return put_state(l, c, STATE_SEEN, OUTCOME_FAILED, now, e);
 }
 
-int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome, int64_t now,
-		 struct err *e)
+int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,
+		 int64_t now, struct err *e)
 {
 	return put_state(l, c, STATE_MARKED, outcome, now, e);
 }
@@ -580,7 +585,8 @@ int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t m
 
 	if (read_hand(l, name, hand, &len, e) == -1)
 		return -1;
-	for (key.len = len; (rc = ops->seek(l->store, map, &key, &v, e)) == 1 && max > 0; max--) {
+	for (key.len = len; (rc = ops->seek(l->store, map, &key, &v, e)) == 1 && max > 0;
+	     max--) {
 		int64_t then;
 		bool old = touched_at(map, v, &then) && then > 0 && then < before;
 

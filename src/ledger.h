@@ -22,8 +22,8 @@ enum ledger_mode {
 };
 
 /*
- * Open the ledger in directory dir, made where it is missing and mode is LEDGER_WRITE. command is
- * for the one who finds it locked. NULL with an ERR_FATAL error: ERR_TEMPORARY (another run,
+ * Open the ledger in directory dir, made where it is missing and mode is LEDGER_WRITE. command
+ * is for the one who finds it locked. NULL with an ERR_FATAL error: ERR_TEMPORARY (another run,
  * disk full), ERR_CONFIG (permissions), ERR_LOCAL (damaged, newer format).
  */
 struct ledger *ledger_open(const char *dir, enum ledger_mode mode, const char *command,
@@ -38,9 +38,9 @@ void ledger_close(struct ledger *l);
 struct store *ledger_store(struct ledger *l);
 
 /*
- * Make durable what was changed since the last call, all of it or, with an error, nothing; after
- * an error the ledger can only be closed. What is not committed is undone at the end. Nothing
- * happens in a dry run.
+ * Make durable what was changed since the last call, all of it or, with an error, nothing;
+ * after an error the ledger can only be closed. What is not committed is undone at the end.
+ * Nothing happens in a dry run.
  */
 int ledger_commit(struct ledger *l, struct err *e);
 
@@ -79,7 +79,8 @@ int ledger_message_del(struct ledger *l, const struct record_mailbox *box, uint3
 int ledger_message_seek(struct ledger *l, const struct record_mailbox *box, uint32_t *uid,
 			struct record_uid *out, struct err *e);
 
-/* Forget every message of the mailbox that has another UIDVALIDITY: those UIDs mean nothing now. */
+/* Forget every message of the mailbox that has another UIDVALIDITY: those UIDs mean nothing
+ * now. */
 int ledger_forget_stale(struct ledger *l, const struct record_mailbox *box, struct err *e);
 
 /* ---- contents ---- */
@@ -93,8 +94,8 @@ struct ledger_copy {
 	const struct record_mailbox *box; /* borrowed */
 	uint32_t uid;
 	enum mail_class class;
-	int64_t date;		     /* INTERNALDATE */
-	const struct digest *digest; /* borrowed; NULL: the body was never read */
+	int64_t date;		       /* INTERNALDATE */
+	const struct digest *digest;   /* borrowed; NULL: the body was never read */
 	const unsigned char *reporter; /* borrowed, RECORD_REPORTER_SIZE bytes; NULL: unknown */
 };
 
@@ -122,13 +123,13 @@ int ledger_submit(struct ledger *l, const struct ledger_copy *c, int64_t now, st
 int ledger_see(struct ledger *l, const struct ledger_copy *c, int64_t now, struct err *e);
 
 /* The message bears the mark of a run whose ledger was lost: outcome is what the mark says. */
-int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome, int64_t now,
-		 struct err *e);
+int ledger_adopt(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,
+		 int64_t now, struct err *e);
 
 /*
  * A settled message goes on to STATE_MARKED (it bears its mark, or none can be put on it) or to
- * STATE_PURGING, a failed one to STATE_PURGING. Never back; any other message, and one without a
- * record, is left alone.
+ * STATE_PURGING, a failed one to STATE_PURGING. Never back; any other message, and one without
+ * a record, is left alone.
  */
 int ledger_advance(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
 		   enum record_state state, struct err *e);
@@ -146,9 +147,9 @@ int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome ou
 /* ---- forgetting ---- */
 
 /*
- * Delete the records of STORE_DIGEST, or of STORE_UID if they are settled, that were last touched
- * before that time. Looks at max records, and goes on there with the next call, so that a run costs little however
- * large the ledger is. Adds to *forgotten.
+ * Delete the records of STORE_DIGEST, or of STORE_UID if they are settled, that were last
+ * touched before that time. Looks at max records, and goes on there with the next call, so that
+ * a run costs little however large the ledger is. Adds to *forgotten.
  */
 int ledger_forget(struct ledger *l, enum store_map map, int64_t before, size_t max,
 		  uint64_t *forgotten, struct err *e);

@@ -18,18 +18,20 @@ int lock_take(const char *dir, const char *command, struct err *e)
 		return err_set(e, ERR_FATAL, ERR_CONFIG, "ledger %s: too long a path", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd == -1)
-		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "ledger %s: cannot open run.lock: %s; run as the user that owns it",
-			       dir, strerror(errno));
+		return err_set(
+		    e, ERR_FATAL, ERR_CONFIG,
+		    "ledger %s: cannot open run.lock: %s; run as the user that owns it", dir,
+		    strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		ssize_t got = read(fd, holder, sizeof holder - 1);
 
 		close(fd);
 		if (got > 0 && holder[got - 1] == '\n')
 			holder[got - 1] = '\0';
-		return err_set(e, ERR_FATAL, ERR_TEMPORARY,
-			       "ledger %s: in use by %s; one run at a time, try again when it is done",
-			       dir, got > 0 ? holder : "another process");
+		return err_set(
+		    e, ERR_FATAL, ERR_TEMPORARY,
+		    "ledger %s: in use by %s; one run at a time, try again when it is done",
+		    dir, got > 0 ? holder : "another process");
 	}
 	clock_iso(clock_now(), since);
 	n = snprintf(holder, sizeof holder, "process %ld (learnspool %s) since %s\n",

@@ -22,7 +22,9 @@
 #define LEARNSPOOL_CONF "/etc/learnspool/learnspool.conf"
 #endif
 
-enum { CMD_RUN_FLAGS = CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX };
+enum {
+	CMD_RUN_FLAGS = CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX
+};
 
 static const struct cmd commands[] = {
     {"run", cmd_run, CMD_RUN_FLAGS, "learn, then expire: the nightly job"},
@@ -105,7 +107,8 @@ static int take_option(int c, const char *value, struct cmd_options *o, unsigned
 		o->config = value;
 		return 0;
 	case OPT_LOG:
-		return parse_log(value, &o->log) ? 0 : usage_error("--log does not know ", value);
+		return parse_log(value, &o->log) ? 0
+						 : usage_error("--log does not know ", value);
 	case OPT_DRY_RUN:
 		o->dry_run = true;
 		*flags |= CMD_DRY_RUN;
@@ -156,7 +159,8 @@ static void harden(void)
 
 	setrlimit(RLIMIT_CORE, &none);
 	umask(077);
-	/* Large messages come and go: give their memory back instead of letting the heap grow. */
+	/* Large messages come and go: give their memory back instead of letting the heap grow.
+	 */
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
@@ -179,8 +183,8 @@ static void fill_streams(void)
 
 static int run_command(const struct cmd *cmd, const struct cmd_options *o)
 {
-	enum log_level level = o->quiet		 ? LOG_LEVEL_ERROR
-			       : o->verbose > 1	 ? LOG_LEVEL_DEBUG
+	enum log_level level = o->quiet			 ? LOG_LEVEL_ERROR
+			       : o->verbose > 1		 ? LOG_LEVEL_DEBUG
 			       : o->log == LOG_TO_STDERR ? LOG_LEVEL_WARNING
 							 : LOG_LEVEL_INFO;
 	int status;

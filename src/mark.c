@@ -2,12 +2,14 @@
 
 #include "log.h"
 
-enum { MARK_CHUNK = 1000 };
+enum {
+	MARK_CHUNK = 1000
+};
 
 /* Messages that get the same mark. */
 struct kind {
-	enum mail_class class;	/* NONE: any */
-	enum outcome outcome;	/* LEARNED stands for KNOWN too, SURE for all the others */
+	enum mail_class class; /* NONE: any */
+	enum outcome outcome;  /* LEARNED stands for KNOWN too, SURE for all the others */
 };
 
 static bool is_of_kind(const struct record_uid *r, struct kind k)
@@ -105,9 +107,10 @@ int mark_settled(struct ledger *l, struct source *s, const struct record_mailbox
 	struct marking m = {l, s, box, report};
 
 	if (!s->can_mark && !report->dry_run)
-		log_warn("account %s: mailbox %s allows no keywords of ours; only the ledger knows "
-			 "what was learned",
-			 s->account, s->mailbox);
+		log_warn(
+		    "account %s: mailbox %s allows no keywords of ours; only the ledger knows "
+		    "what was learned",
+		    s->account, s->mailbox);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (mark_kind(&m, kinds[i], e) == -1)
 			return -1;

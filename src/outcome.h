@@ -7,16 +7,16 @@
 /* The numbers are stored in the ledger (docs/ledger.md): they never change. */
 enum outcome {
 	OUTCOME_NONE = 0,
-	OUTCOME_LEARNED = 1,	 /* rspamd answered that it learned it */
-	OUTCOME_KNOWN = 2,	 /* rspamd, or our ledger, had it in this class already */
-	OUTCOME_SURE = 3,	 /* rspamd would not: it is sure of this class already */
-	OUTCOME_UNLEARNABLE = 4, /* rspamd, or our caps on MIME, cannot; for good */
-	OUTCOME_LARGE = 5,	 /* above max-size; never sent */
-	OUTCOME_ENCRYPTED = 6,	 /* encrypted, and the configuration skips these; never sent */
-	OUTCOME_OVERRULED = 7,	 /* a newer verdict says the other class; never sent */
-	OUTCOME_FAILED = 8,	 /* not settled: it stays for the next run */
-	OUTCOME_UNTRUSTED = 9,	 /* the report is not proved to come from a user; never sent */
-	OUTCOME_HELD = 10,	 /* not settled: too new, or too few reporters agree so far */
+	OUTCOME_LEARNED = 1,	  /* rspamd answered that it learned it */
+	OUTCOME_KNOWN = 2,	  /* rspamd, or our ledger, had it in this class already */
+	OUTCOME_SURE = 3,	  /* rspamd would not: it is sure of this class already */
+	OUTCOME_UNLEARNABLE = 4,  /* rspamd, or our caps on MIME, cannot; for good */
+	OUTCOME_LARGE = 5,	  /* above max-size; never sent */
+	OUTCOME_ENCRYPTED = 6,	  /* encrypted, and the configuration skips these; never sent */
+	OUTCOME_OVERRULED = 7,	  /* a newer verdict says the other class; never sent */
+	OUTCOME_FAILED = 8,	  /* not settled: it stays for the next run */
+	OUTCOME_UNTRUSTED = 9,	  /* the report is not proved to come from a user; never sent */
+	OUTCOME_HELD = 10,	  /* not settled: too new, or too few reporters agree so far */
 	OUTCOME_UNCONFIRMED = 11, /* too few reporters agreed in time; never sent */
 	OUTCOME_SKIPPED = 12,	  /* its mark says that an earlier run skipped it, not why */
 	OUTCOMES,

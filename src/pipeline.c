@@ -33,7 +33,11 @@ struct arrival {
 
 /* One message between its body and its settling. */
 struct item {
-	enum { ITEM_FREE, ITEM_STAGED, ITEM_SENT } state;
+	enum {
+		ITEM_FREE,
+		ITEM_STAGED,
+		ITEM_SENT
+	} state;
 	uint32_t uid;
 	int64_t date;
 	size_t original; /* offset in body where rspamd's copy begins */
@@ -68,7 +72,7 @@ struct pipeline {
 
 	size_t uncommitted; /* messages settled since the last commit */
 	struct err fatal;   /* what ends the run; found while something else was waited for */
-	int64_t stat_good; /* clock_ms() when /stat was last good */
+	int64_t stat_good;  /* clock_ms() when /stat was last good */
 	size_t staged, bytes, n;
 	struct item item[]; /* n of them: as many as rspamd takes at a time */
 };
@@ -168,8 +172,8 @@ static int tell(struct pipeline *p, const struct ledger_copy *c, const struct mi
 	report_message(p->report, &m);
 	if (c->digest)
 		digest_hex(c->digest, hex);
-	log_info("%s account=%s mailbox=%s uid=%u class=%s digest=%.12s%s%s", outcome_name(outcome),
-		 m.account, m.mailbox, m.uid, class_name(c->class), hex,
+	log_info("%s account=%s mailbox=%s uid=%u class=%s digest=%.12s%s%s",
+		 outcome_name(outcome), m.account, m.mailbox, m.uid, class_name(c->class), hex,
 		 answer && answer[0] ? " reason=" : "", answer ? answer : "");
 	progress_update(++p->done);
 	return count(p, e);
@@ -340,7 +344,8 @@ static int make_room(struct pipeline *p, size_t size, struct err *e)
 	size_t few = p->n / 4 > 0 ? p->n / 4 : 1;
 
 	for (;;) {
-		bool room = free_item(p) && (p->bytes + size <= PIPELINE_BYTES || p->bytes == 0);
+		bool room =
+		    free_item(p) && (p->bytes + size <= PIPELINE_BYTES || p->bytes == 0);
 		bool busy = rspamd_in_flight(p->rspamd) > 0;
 
 		if ((p->staged >= few || !room || !busy) && flush(p, e) == -1)
@@ -496,8 +501,8 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 }
 
 /*
- * The server listed the message and then did not give it: somebody deleted it meanwhile, or the server
- * is mistaken. The next run asks once more before it is forgotten.
+ * The server listed the message and then did not give it: somebody deleted it meanwhile, or the
+ * server is mistaken. The next run asks once more before it is forgotten.
  */
 static int lose_sight(struct pipeline *p, const struct ledger_copy *c, struct err *e)
 {
@@ -515,8 +520,8 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 {
 	struct ledger_copy c = {&p->box, m->uid, p->source->class, m->date, NULL, NULL};
 
-	if (p->left > 0 && (m->kind == SOURCE_BODY || m->kind == SOURCE_LARGE ||
-			    m->kind == SOURCE_MARKED))
+	if (p->left > 0 &&
+	    (m->kind == SOURCE_BODY || m->kind == SOURCE_LARGE || m->kind == SOURCE_MARKED))
 		p->left--;
 	switch (m->kind) {
 	case SOURCE_BODY:
@@ -524,16 +529,19 @@ static int take_message(struct pipeline *p, struct source_message *m, struct err
 	case SOURCE_LARGE:
 		return settle(p, &c, NULL, OUTCOME_LARGE, NULL, e);
 	case SOURCE_MARKED:
-		log_info("marked account=%s mailbox=%s uid=%u: believed, the ledger does not know it",
+		log_info("marked account=%s mailbox=%s uid=%u: believed, the ledger does not "
+			 "know it",
 			 p->source->account, p->source->mailbox, m->uid);
 		p->counts.outcome[m->mark]++;
-		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e) == -1 ? -1 : count(p, e);
+		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e) == -1 ? -1
+										  : count(p, e);
 	case SOURCE_HELD:
 		return hold(p, &c, "too new to count", e);
 	case SOURCE_UNSEEN:
 		return ledger_see(p->ledger, &c, clock_now(), e) == -1 ? -1 : count(p, e);
 	case SOURCE_REFUSED:
-		return settle(p, &c, NULL, OUTCOME_FAILED, "the mail server does not give it", e);
+		return settle(p, &c, NULL, OUTCOME_FAILED, "the mail server does not give it",
+			      e);
 	case SOURCE_GONE:
 		return lose_sight(p, &c, e);
 	}
@@ -569,8 +577,8 @@ static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
 
 /* ---- a mailbox ---- */
 
-/* The mailbox's record; one of another UIDVALIDITY is begun anew. */
-/* Has the server gone back in time? Then its UIDs have been given, or will be, to other messages. */
+/* Has the server gone back in time? Then its UIDs have been given, or will be, to other
+ * messages. */
 static bool is_restored(const struct pipeline *p)
 {
 	const struct source *s = p->source;
@@ -579,6 +587,7 @@ static bool is_restored(const struct pipeline *p)
 	       (s->modseq > 0 && s->modseq < p->box.modseq);
 }
 
+/* The mailbox's record; one of another UIDVALIDITY, or of a restored mailbox, is begun anew. */
 static int load_box(struct pipeline *p, struct err *e)
 {
 	struct source *s = p->source;
@@ -590,12 +599,13 @@ static int load_box(struct pipeline *p, struct err *e)
 	if (known && p->box.uidvalidity == s->uidvalidity && !is_restored(p))
 		return 0;
 	if (known)
-		log_warn("account %s: mailbox %s was %s (UIDVALIDITY %u, UIDNEXT %u; were %u, %u); "
-			 "its messages are told apart by their content",
-			 s->account, s->mailbox,
-			 p->box.uidvalidity == s->uidvalidity ? "restored by the server"
-							      : "made anew by the server",
-			 s->uidvalidity, s->uidnext, p->box.uidvalidity, p->box.uidnext);
+		log_warn(
+		    "account %s: mailbox %s was %s (UIDVALIDITY %u, UIDNEXT %u; were %u, %u); "
+		    "its messages are told apart by their content",
+		    s->account, s->mailbox,
+		    p->box.uidvalidity == s->uidvalidity ? "restored by the server"
+							 : "made anew by the server",
+		    s->uidvalidity, s->uidnext, p->box.uidvalidity, p->box.uidnext);
 	p->box.uidvalidity = s->uidvalidity;
 	p->box.uidnext = 1;
 	p->box.modseq = 0;
@@ -639,8 +649,8 @@ static int settle_held(struct pipeline *p, uint32_t uid, const struct record_uid
 }
 
 /* Is this message to be taken again? Settles it where that needs no look at it. */
-static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_uid *r, bool last,
-			 bool *again, struct err *e)
+static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_uid *r,
+			 bool last, bool *again, struct err *e)
 {
 	static const struct digest none;
 	bool changed = p->source->modseq == 0 || p->source->modseq != p->box.modseq;
@@ -650,7 +660,8 @@ static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_u
 		return 0;
 	if (uidset_has(&p->given_up, uid))
 		return 0;
-	if (r->outcome == OUTCOME_HELD && !digest_equal(&r->digest, &none))
+	if (r->outcome == OUTCOME_HELD && p->conf->reports.quorum > 1 &&
+	    !digest_equal(&r->digest, &none))
 		return p->only_note ? 0 : settle_held(p, uid, r, last, again, e);
 	/* Unread messages are looked at again only when the mailbox has changed. */
 	*again = r->outcome != OUTCOME_NONE || changed;
@@ -658,8 +669,8 @@ static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_u
 }
 
 /*
- * Messages that an earlier run, or this one, left unfinished. Without a todo it is the last look of
- * this run: what is held by then stays held.
+ * Messages that an earlier run, or this one, left unfinished. Without a todo it is the last
+ * look of this run: what is held by then stays held.
  */
 static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 {
@@ -681,7 +692,8 @@ static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 	return rc == -1 ? -1 : 0;
 }
 
-/* Take what is in todo, as far as --max allows; unread and held messages do not count for it. */
+/* Take what is in todo, as far as --max allows; unread and held messages do not count for it.
+ */
 static int learn_some(struct pipeline *p, struct uidset *todo, struct err *e)
 {
 	int rc = 0;
@@ -766,7 +778,8 @@ static int record_complete(struct pipeline *p, struct err *e)
 		now.uidnext = s->uidnext;
 	now.whole = true;
 	now.modseq = s->modseq;
-	if (now.uidnext == p->box.uidnext && now.whole == p->box.whole && now.modseq == p->box.modseq)
+	if (now.uidnext == p->box.uidnext && now.whole == p->box.whole &&
+	    now.modseq == p->box.modseq)
 		return 0; /* nothing new: nothing is written */
 	p->box = now;
 	if (ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e) == -1)
@@ -807,8 +820,8 @@ static int settle_all(struct pipeline *p, struct err *e)
 }
 
 /*
- * What is new comes first, and is marked, before what earlier runs left unfinished: a message that
- * always fails, or breaks the connection, keeps nothing else from being learned.
+ * What is new comes first, and is marked, before what earlier runs left unfinished: a message
+ * that always fails, or breaks the connection, keeps nothing else from being learned.
  */
 static int learn_all(struct pipeline *p, struct err *e)
 {
@@ -826,8 +839,8 @@ static int learn_all(struct pipeline *p, struct err *e)
 }
 
 /*
- * The connection broke. Where it broke at the same message before, the server cannot give that one:
- * it has failed, and this run leaves it alone.
+ * The connection broke. Where it broke at the same message before, the server cannot give that
+ * one: it has failed, and this run leaves it alone.
  */
 static int suspect(struct pipeline *p, const char *why, struct err *e)
 {

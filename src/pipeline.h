@@ -1,7 +1,7 @@
 /*
  * pipeline.h - the way of a message: source -> digest -> ledger: seen? -> rspamd: learn ->
- * ledger: settled -> source: mark. Messages are read while rspamd works on those before them; the
- * memory in use is bounded by PIPELINE_BYTES and the largest message, never by the mailbox.
+ * ledger: settled -> source: mark. Messages are read while rspamd works on those before them;
+ * the memory in use is bounded by PIPELINE_BYTES and the largest message, never by the mailbox.
  */
 #ifndef LS_PIPELINE_H
 #define LS_PIPELINE_H
@@ -19,7 +19,9 @@
 #include "trust.h"
 #include "waiter.h"
 
-enum { PIPELINE_BYTES = 4 * 1024 * 1024 }; /* of message bodies held, unless a single one is larger */
+enum {
+	PIPELINE_BYTES = 4 * 1024 * 1024
+}; /* of message bodies held, unless a single one is larger */
 
 struct pipeline;
 
@@ -45,16 +47,17 @@ void pipeline_free(struct pipeline *p);
 struct waiter pipeline_waiter(struct pipeline *p);
 
 /*
- * Learn what is new in this source, mark it, and record how far it came. Returns 0, or -1: whatever
- * was settled until then is recorded, the rest stays for the next run. ERR_FATAL: nothing can
- * be learned any more (rspamd, ledger, a signal); ERR_MAILBOX, ERR_SERVER: this source cannot.
+ * Learn what is new in this source, mark it, and record how far it came. Returns 0, or -1:
+ * whatever was settled until then is recorded, the rest stays for the next run. ERR_FATAL:
+ * nothing can be learned any more (rspamd, ledger, a signal); ERR_MAILBOX, ERR_SERVER: this
+ * source cannot.
  */
 int pipeline_learn(struct pipeline *p, struct source *s, struct err *e);
 
 /*
- * Where several reporters have to agree, a run goes through the sources twice: first it only notes
- * who says what (on), then it decides. Else who comes first would be heard before a verdict was
- * taken back.
+ * Where several reporters have to agree, a run goes through the sources twice: first it only
+ * notes who says what (on), then it decides. Else who comes first would be heard before a
+ * verdict was taken back.
  */
 void pipeline_only_note(struct pipeline *p, bool on);
 

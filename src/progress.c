@@ -6,7 +6,10 @@
 
 #include "clock.h"
 
-enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
+enum {
+	BAR_WIDTH = 30,
+	REDRAW_MS = 100
+};
 
 static struct {
 	bool allowed, active, shown;
@@ -33,9 +36,10 @@ static void draw(int64_t now)
 	double rate = seconds > 0 ? (double)bar.done / seconds : 0;
 	uint64_t eta = rate > 0 ? (uint64_t)((double)(bar.total - bar.done) / rate) : 0;
 
-	printf("\r  %s  [%-*.*s]  %llu/%llu   %.0f/s   ETA %llu:%02llu\033[K", bar.label, BAR_WIDTH,
-	       (int)filled, full, (unsigned long long)bar.done, (unsigned long long)bar.total, rate,
-	       (unsigned long long)(eta / 60), (unsigned long long)(eta % 60));
+	printf("\r  %s  [%-*.*s]  %llu/%llu   %.0f/s   ETA %llu:%02llu\033[K", bar.label,
+	       BAR_WIDTH, (int)filled, full, (unsigned long long)bar.done,
+	       (unsigned long long)bar.total, rate, (unsigned long long)(eta / 60),
+	       (unsigned long long)(eta % 60));
 	fflush(stdout);
 	bar.drawn = now;
 	bar.shown = true;

@@ -20,7 +20,8 @@ void progress_begin(const char *label, uint64_t total);
 /* done steps so far; redrawn ten times a second at most. */
 void progress_update(uint64_t done);
 
-/* Take the line off the screen so that something else can be written; it comes back by itself. */
+/* Take the line off the screen so that something else can be written; it comes back by itself.
+ */
 void progress_hide(void);
 
 void progress_end(void);

@@ -14,11 +14,11 @@
 #include "outcome.h"
 
 enum {
-	RECORD_FORMAT = 1,	  /* of the whole ledger; a newer one is refused */
-	RECORD_ANSWER_MAX = 200,  /* bytes of rspamd's words that are kept */
-	RECORD_REPORTER_SIZE = 8, /* bytes of a reporter's keyed hash (reporter.h) */
+	RECORD_FORMAT = 1,	   /* of the whole ledger; a newer one is refused */
+	RECORD_ANSWER_MAX = 200,   /* bytes of rspamd's words that are kept */
+	RECORD_REPORTER_SIZE = 8,  /* bytes of a reporter's keyed hash (reporter.h) */
 	RECORD_REPORTERS_MAX = 32, /* of one content; the oldest verdicts give way */
-	RECORD_VALUE_MAX = 1024,  /* bytes that any record below takes on disk */
+	RECORD_VALUE_MAX = 1024,   /* bytes that any record below takes on disk */
 	RECORD_MAILBOX_KEY_MAX = 500,
 	RECORD_UID_KEY = 12,
 };
@@ -38,11 +38,11 @@ const char *record_state_name(enum record_state s);
 /* One message in one mailbox. */
 struct record_uid {
 	enum record_state state;
-	enum outcome outcome;	 /* NONE before it is settled, FAILED for the last try */
-	enum mail_class class;	 /* the verdict that this copy stands for */
-	unsigned tries;		 /* runs in which it failed; stays at 255 */
-	int64_t settled_at;	 /* seconds since 1970; of the last change before that */
-	struct digest digest;	 /* all zero where the body was never read */
+	enum outcome outcome;  /* NONE before it is settled, FAILED for the last try */
+	enum mail_class class; /* the verdict that this copy stands for */
+	unsigned tries;	       /* runs in which it failed; stays at 255 */
+	int64_t settled_at;    /* seconds since 1970; of the last change before that */
+	struct digest digest;  /* all zero where the body was never read */
 };
 
 /* What one user said of a content, last. */
@@ -54,13 +54,13 @@ struct record_reporter {
 
 /* One content, in however many copies. */
 struct record_digest {
-	enum mail_class class;	/* the newest verdict */
-	enum outcome outcome;	/* what became of it */
-	unsigned flips;		/* how often rspamd was taught the other class */
-	unsigned copies;	/* how often it was seen */
-	uint32_t epoch;		/* the run of the newest verdict (struct record_run) */
+	enum mail_class class; /* the newest verdict */
+	enum outcome outcome;  /* what became of it */
+	unsigned flips;	       /* how often rspamd was taught the other class */
+	unsigned copies;       /* how often it was seen */
+	uint32_t epoch;	       /* the run of the newest verdict (struct record_run) */
 	int64_t first_seen, last_seen;
-	int64_t verdict_at;	/* INTERNALDATE of the newest verdict */
+	int64_t verdict_at;		    /* INTERNALDATE of the newest verdict */
 	char answer[RECORD_ANSWER_MAX + 1]; /* rspamd's words where it did not just learn */
 	struct record_reporter reporter[RECORD_REPORTERS_MAX];
 	size_t n_reporters; /* those that are known; reports without one are not among them */

@@ -29,18 +29,21 @@ static uint64_t group_sum(const struct report_counts *c, enum outcome_group g)
 	return n;
 }
 
-static const char *const groups[GROUPS] = {"learned", "known", "skipped", "untrusted", "held",
-					      "failed"};
+static const char *const groups[GROUPS] = {"learned",	"known", "skipped",
+					   "untrusted", "held",	 "failed"};
 
 static void set_counts(json_t *line, const struct report_counts *c)
 {
 	json_t *each = json_object();
 
 	for (int g = 0; g < GROUPS; g++)
-		json_object_set_new(line, groups[g],
-				    json_integer((json_int_t)group_sum(c, (enum outcome_group)g)));
-	json_object_set_new(line, "learned_spam", json_integer((json_int_t)c->learned[CLASS_SPAM]));
-	json_object_set_new(line, "learned_ham", json_integer((json_int_t)c->learned[CLASS_HAM]));
+		json_object_set_new(
+		    line, groups[g],
+		    json_integer((json_int_t)group_sum(c, (enum outcome_group)g)));
+	json_object_set_new(line, "learned_spam",
+			    json_integer((json_int_t)c->learned[CLASS_SPAM]));
+	json_object_set_new(line, "learned_ham",
+			    json_integer((json_int_t)c->learned[CLASS_HAM]));
 	json_object_set_new(line, "flipped", json_integer((json_int_t)c->flipped));
 	for (int o = OUTCOME_NONE + 1; o < OUTCOMES; o++)
 		json_object_set_new(each, outcome_name((enum outcome)o),
@@ -56,15 +59,16 @@ void report_start(struct report *r)
 	if (r->format != REPORT_JSON)
 		return;
 	clock_iso(clock_now(), now);
-	put_json(json_pack("{s:s, s:i, s:s, s:b, s:s}", "event", "start", "schema", REPORT_SCHEMA,
-			   "command", r->command, "dry_run", r->dry_run, "time", now));
+	put_json(json_pack("{s:s, s:i, s:s, s:b, s:s}", "event", "start", "schema",
+			   REPORT_SCHEMA, "command", r->command, "dry_run", r->dry_run, "time",
+			   now));
 }
 
 void report_mailbox(struct report *r, const char *account, const char *mailbox, uint64_t n)
 {
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:s, s:s, s:I}", "event", "mailbox", "account", account,
-				   "mailbox", mailbox, "new", (json_int_t)n));
+		put_json(json_pack("{s:s, s:s, s:s, s:I}", "event", "mailbox", "account",
+				   account, "mailbox", mailbox, "new", (json_int_t)n));
 		return;
 	}
 	/* Without a terminal there is one line a mailbox, at its end. */
@@ -77,9 +81,9 @@ void report_mailbox(struct report *r, const char *account, const char *mailbox, 
 /* A dry run's verb: what would be done. */
 static const char *would(enum outcome o)
 {
-	return o == OUTCOME_LEARNED  ? "learn"
-	       : o == OUTCOME_FAILED ? "fail"
-	       : o == OUTCOME_HELD   ? "hold"
+	return o == OUTCOME_LEARNED		 ? "learn"
+	       : o == OUTCOME_FAILED		 ? "fail"
+	       : o == OUTCOME_HELD		 ? "hold"
 	       : outcome_group(o) == GROUP_KNOWN ? "known"
 						 : "skip";
 }
@@ -159,9 +163,9 @@ void report_marked(struct report *r, const char *account, const char *mailbox, u
 		   const char *mark)
 {
 	if (r->format == REPORT_JSON)
-		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "event", "marked", "dry_run",
-				   r->dry_run, "account", account, "mailbox", mailbox, "messages",
-				   (json_int_t)n, "mark", mark));
+		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "event", "marked",
+				   "dry_run", r->dry_run, "account", account, "mailbox",
+				   mailbox, "messages", (json_int_t)n, "mark", mark));
 	else if (r->dry_run && !r->quiet)
 		printf("mark    %s %s: %llu messages with %s\n", account, mailbox,
 		       (unsigned long long)n, mark);
@@ -182,18 +186,19 @@ void report_expired(struct report *r, const char *account, const char *mailbox, 
 	clock_iso(what->settled_at, settled);
 	age_text(age, after, sizeof after);
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}", "event",
-				   "expired", "dry_run", r->dry_run, "account", account, "mailbox",
-				   mailbox, "uid", (json_int_t)uid, "class", class_name(what->class),
-				   "outcome", outcome_name(what->outcome), "settled", settled, "after",
+		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
+				   "event", "expired", "dry_run", r->dry_run, "account",
+				   account, "mailbox", mailbox, "uid", (json_int_t)uid, "class",
+				   class_name(what->class), "outcome",
+				   outcome_name(what->outcome), "settled", settled, "after",
 				   after, "digest", hex));
 		return;
 	}
 	if (r->quiet || (!r->dry_run && !r->verbose))
 		return;
 	printf("%-7s %-4s %s %s uid=%u settled=%s digest=%.12s: %s, kept for %s\n",
-	       r->dry_run ? "expire" : "expired", class_name(what->class), account, mailbox, uid,
-	       settled, hex, outcome_name(what->outcome), after);
+	       r->dry_run ? "expire" : "expired", class_name(what->class), account, mailbox,
+	       uid, settled, hex, outcome_name(what->outcome), after);
 }
 
 void report_kept(struct report *r, uint64_t n)
@@ -234,9 +239,9 @@ void report_expire_end(struct report *r, const char *account, const char *mailbo
 		r->total.expired[g] += c->expired[g];
 	r->total.kept += c->kept;
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:s, s:s, s:I, s:I}", "event", "expire-end", "account",
-				   account, "mailbox", mailbox, "expired", (json_int_t)n, "kept",
-				   (json_int_t)c->kept));
+		put_json(json_pack("{s:s, s:s, s:s, s:I, s:I}", "event", "expire-end",
+				   "account", account, "mailbox", mailbox, "expired",
+				   (json_int_t)n, "kept", (json_int_t)c->kept));
 		return;
 	}
 	if (r->quiet || n + c->kept == 0)
@@ -273,7 +278,7 @@ static void print_counts(const struct report_counts *c)
 	}
 	if (c->flipped > 0)
 		printf(", %llu changed class", (unsigned long long)c->flipped);
-	printf("%s\n", comma[0] == '\0'		       ? "nothing new"
+	printf("%s\n", comma[0] == '\0'		    ? "nothing new"
 		       : c->outcome[OUTCOME_FAILED] ? " (see above)"
 						    : "");
 }
@@ -315,8 +320,8 @@ static void print_rspamd(uint64_t spam, uint64_t ham, bool learned)
 void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
 {
 	if (r->format == REPORT_JSON)
-		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam", (json_int_t)spam,
-				   "ham", (json_int_t)ham));
+		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam",
+				   (json_int_t)spam, "ham", (json_int_t)ham));
 	else if (!r->quiet)
 		print_rspamd(spam, ham, r->total.outcome[OUTCOME_LEARNED] > 0);
 }
@@ -346,9 +351,9 @@ void report_summary(struct report *r)
 	double seconds = (double)(clock_ms() - r->started) / 1000;
 
 	if (r->format == REPORT_JSON) {
-		json_t *line = json_pack("{s:s, s:b, s:f, s:I}", "event", "summary", "dry_run",
-					 r->dry_run, "seconds", seconds, "expired",
-					 (json_int_t)expired_sum(c));
+		json_t *line =
+		    json_pack("{s:s, s:b, s:f, s:I}", "event", "summary", "dry_run", r->dry_run,
+			      "seconds", seconds, "expired", (json_int_t)expired_sum(c));
 
 		set_counts(line, c);
 		put_json(line);
@@ -359,7 +364,8 @@ void report_summary(struct report *r)
 	if (r->learns)
 		print_learned(r);
 	if (r->expires) {
-		printf("%s%s %llu", r->learns ? "   " : "", r->dry_run ? "would expire" : "expired",
+		printf("%s%s %llu", r->learns ? "   " : "",
+		       r->dry_run ? "would expire" : "expired",
 		       (unsigned long long)expired_sum(c));
 		print_expired(c);
 	}
@@ -368,5 +374,6 @@ void report_summary(struct report *r)
 
 void report_error(const char *text, int exit_status)
 {
-	put_json(json_pack("{s:s, s:s, s:i}", "event", "error", "text", text, "exit", exit_status));
+	put_json(
+	    json_pack("{s:s, s:s, s:i}", "event", "error", "text", text, "exit", exit_status));
 }

@@ -33,12 +33,15 @@ struct report_message {
 	uint32_t uid;
 	enum mail_class class;
 	enum outcome outcome;
-	const char *answer; /* rspamd's words, or ours; NULL: none */
+	const char *answer;		   /* rspamd's words, or ours; NULL: none */
 	const char *from, *subject, *date; /* visible text; NULL: the body was not read */
 	const struct digest *digest;	   /* NULL likewise */
 };
 
-enum report_format { REPORT_TEXT, REPORT_JSON };
+enum report_format {
+	REPORT_TEXT,
+	REPORT_JSON
+};
 
 struct report {
 	enum report_format format;
@@ -66,11 +69,13 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 /* What rspamd says of itself: learns of each class by its own count, which lags by a minute. */
 void report_rspamd(struct report *r, uint64_t spam, uint64_t ham);
 
-/* So many messages of the mailbox bear this mark now (or would): said in a dry run and in JSON. */
+/* So many messages of the mailbox bear this mark now (or would): said in a dry run and in JSON.
+ */
 void report_marked(struct report *r, const char *account, const char *mailbox, uint64_t n,
 		   const char *mark);
 
-/* Retention: a mailbox begins; one message went (or would); some were left to others; it ends. */
+/* Retention: a mailbox begins; one message went (or would); some were left to others; it ends.
+ */
 void report_expire_begin(struct report *r);
 void report_expired(struct report *r, const char *account, const char *mailbox, uint32_t uid,
 		    const struct record_uid *what, int64_t age);

@@ -15,11 +15,20 @@
 #include "stop.h"
 #include "text.h"
 
-enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 8000, REASON_MAX = 512 };
+enum {
+	BACKOFF_FIRST_MS = 250,
+	BACKOFF_MAX_MS = 8000,
+	REASON_MAX = 512
+};
 
 /* One HTTP exchange and where it stands. */
 struct slot {
-	enum { SLOT_FREE, SLOT_RUNNING, SLOT_WAITING, SLOT_DONE } state;
+	enum {
+		SLOT_FREE,
+		SLOT_RUNNING,
+		SLOT_WAITING,
+		SLOT_DONE
+	} state;
 	CURL *curl;		    /* owned; kept between jobs */
 	struct curl_slist *headers; /* owned */
 	struct rspamd_job job;
@@ -54,7 +63,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	s->header_bytes += len;
 	if (s->header_bytes > RSPAMD_HEADER_MAX)
 		return 0;
-	/* "HTTP/1.1 204 reason": the last status line counts, after 100 Continue and the like. */
+	/* "HTTP/1.1 204 reason": the last status line counts, after 100 Continue and the like.
+	 */
 	if (len < 5 || memcmp(data, "HTTP/", 5) != 0)
 		return len;
 	buf_clear(&s->body);
@@ -215,10 +225,11 @@ void rspamd_close(struct rspamd *r)
 
 static int not_rspamd(struct rspamd *r, const char *why, struct err *e)
 {
-	return err_set(e, ERR_FATAL, ERR_CONFIG,
-		       "rspamd %s: this does not answer as rspamd's controller does (%s); check url "
-		       "in the rspamd block",
-		       r->conf->url, why);
+	return err_set(
+	    e, ERR_FATAL, ERR_CONFIG,
+	    "rspamd %s: this does not answer as rspamd's controller does (%s); check url "
+	    "in the rspamd block",
+	    r->conf->url, why);
 }
 
 static int read_stat(struct rspamd *r, const struct buf *body, struct rspamd_stat *out,
@@ -235,7 +246,8 @@ static int read_stat(struct rspamd *r, const struct buf *body, struct rspamd_sta
 		const char *symbol = json_string_value(json_object_get(item, "symbol"));
 		json_int_t n = json_integer_value(json_object_get(item, "revision"));
 
-		/* Where its Redis was lost rspamd 3.4 lists statfiles that are empty objects. */
+		/* Where its Redis was lost rspamd 3.4 lists statfiles that are empty objects.
+		 */
 		out->bayes |= symbol != NULL;
 		if (symbol == NULL || n <= 0)
 			continue;
@@ -254,10 +266,11 @@ static int stat_status(struct rspamd *r, long status, struct err *e)
 	char why[64];
 
 	if (status == 401 || status == 403)
-		return err_set(e, ERR_FATAL, ERR_AUTH,
-			       "rspamd %s: the password was refused (%ld); check the password in "
-			       "the rspamd block",
-			       r->conf->url, status);
+		return err_set(
+		    e, ERR_FATAL, ERR_AUTH,
+		    "rspamd %s: the password was refused (%ld); check the password in "
+		    "the rspamd block",
+		    r->conf->url, status);
 	if (status >= 500)
 		return err_set(e, ERR_FATAL, ERR_UNREACHABLE, "rspamd %s: answers %ld %s",
 			       r->conf->url, status, r->stat.reason);
@@ -371,7 +384,8 @@ int rspamd_submit(struct rspamd *r, const struct rspamd_job *job, struct err *e)
 	return 0;
 }
 
-/* Put the next try off: 250 ms, 500 ms, 1 s ... with half of it by chance (full jitter's kin). */
+/* Put the next try off: 250 ms, 500 ms, 1 s ... with half of it by chance (full jitter's kin).
+ */
 static void back_off(struct rspamd *r, struct slot *s)
 {
 	int ms = BACKOFF_FIRST_MS;
@@ -383,8 +397,8 @@ static void back_off(struct rspamd *r, struct slot *s)
 }
 
 /*
- * Tries have run out. Either rspamd cannot take this message, or it can take none: the caller asks
- * /stat, and when even with that nothing gets through any more, it is the end of the run.
+ * Tries have run out. Either rspamd cannot take this message, or it can take none: the caller
+ * asks /stat, and when even with that nothing gets through any more, it is the end of the run.
  */
 static void give_up(struct rspamd *r, struct slot *s, struct answer *a)
 {
@@ -398,19 +412,22 @@ static void read_answer(struct slot *s, CURLcode code, struct answer *a)
 
 	if (code == CURLE_OK) {
 		curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
-		answer_read((int)status, s->reason, s->body.data ? s->body.data : "", s->body.len,
-			    a);
+		answer_read((int)status, s->reason, s->body.data ? s->body.data : "",
+			    s->body.len, a);
 		return;
 	}
-	*a = (struct answer){.outcome = OUTCOME_FAILED, .next = ANSWER_RETRY, .kind = ERR_UNREACHABLE};
+	*a = (struct answer){
+	    .outcome = OUTCOME_FAILED, .next = ANSWER_RETRY, .kind = ERR_UNREACHABLE};
 	if (code == CURLE_WRITE_ERROR) {
 		a->next = ANSWER_FAILED;
 		a->kind = ERR_PROTOCOL;
 		snprintf(a->text, sizeof a->text, "an answer longer than any of rspamd's");
 	} else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY) {
-		/* rspamd 3.4: "HTTP/1.1 1 cannot get learned: error getting reply from redis" */
+		/* rspamd 3.4: "HTTP/1.1 1 cannot get learned: error getting reply from redis"
+		 */
 		snprintf(a->text, sizeof a->text,
-			 "an answer that is no HTTP, as rspamd gives when it has lost its Redis: see "
+			 "an answer that is no HTTP, as rspamd gives when it has lost its "
+			 "Redis: see "
 			 "whether that runs");
 	} else {
 		snprintf(a->text, sizeof a->text, "%s", curl_easy_strerror(code));
@@ -424,8 +441,8 @@ static void on_done(struct rspamd *r, struct slot *s, CURLcode code)
 	fault_step("rspamd-answer");
 	curl_multi_remove_handle(r->multi, s->curl);
 	read_answer(s, code, &a);
-	log_debug("rspamd class=%s try=%d outcome=%s text=%s", class_name(s->job.class), s->tries,
-		  outcome_name(a.outcome), a.text);
+	log_debug("rspamd class=%s try=%d outcome=%s text=%s", class_name(s->job.class),
+		  s->tries, outcome_name(a.outcome), a.text);
 	if (a.next != ANSWER_RETRY) {
 		r->in_vain = 0;
 		finish_slot(s, &a);

@@ -15,14 +15,15 @@
 #include "err.h"
 
 enum {
-	RSPAMD_BODY_MAX = 64 * 1024,  /* bytes of an answer that are kept; more is refused */
+	RSPAMD_BODY_MAX = 64 * 1024,   /* bytes of an answer that are kept; more is refused */
 	RSPAMD_HEADER_MAX = 32 * 1024, /* bytes of an answer's headers */
 };
 
 /* What rspamd says of its Bayes classifier. Its counts lag by up to a minute. */
 struct rspamd_stat {
-	bool bayes;	    /* it has statfiles: learning can work */
-	uint64_t spam, ham; /* learns (revision), classifiers and statfiles of a class added up */
+	bool bayes; /* it has statfiles: learning can work */
+	uint64_t spam,
+	    ham; /* learns (revision), classifiers and statfiles of a class added up */
 };
 
 struct rspamd_job {
@@ -50,8 +51,8 @@ struct rspamd *rspamd_open(const struct conf_rspamd *conf, struct err *e);
 void rspamd_close(struct rspamd *r);
 
 /*
- * GET /stat. Returns 0, or -1: ERR_FATAL with ERR_UNREACHABLE, ERR_AUTH, ERR_CONFIG (404, or not
- * rspamd) or ERR_CANCELLED. Requests in flight go on.
+ * GET /stat. Returns 0, or -1: ERR_FATAL with ERR_UNREACHABLE, ERR_AUTH, ERR_CONFIG (404, or
+ * not rspamd) or ERR_CANCELLED. Requests in flight go on.
  */
 int rspamd_stat(struct rspamd *r, struct rspamd_stat *out, struct err *e);
 
@@ -61,7 +62,8 @@ int rspamd_room(const struct rspamd *r);
 /* How many jobs are in flight: submitted, their results not taken. */
 int rspamd_in_flight(const struct rspamd *r);
 
-/* Send a message to be learned; there must be room. Returns 0, or -1 with ERR_FATAL/ERR_LOCAL. */
+/* Send a message to be learned; there must be room. Returns 0, or -1 with ERR_FATAL/ERR_LOCAL.
+ */
 int rspamd_submit(struct rspamd *r, const struct rspamd_job *job, struct err *e);
 
 /*

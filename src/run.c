@@ -9,7 +9,9 @@
 #include "log.h"
 #include "stop.h"
 
-enum { PAUSE_FIRST_MS = 500 };
+enum {
+	PAUSE_FIRST_MS = 500
+};
 
 void run_fail(struct run *r, const struct err *e)
 {
@@ -30,11 +32,12 @@ static int check_rspamd(struct run *r, struct err *e)
 		return -1;
 	if (stat.bayes)
 		return 0;
-	return err_set(e, ERR_FATAL, ERR_UNREACHABLE,
-		       "rspamd %s: has no working Bayes classifier (no statfiles in /stat), so it "
-		       "would learn nothing; set servers in its redis.conf or "
-		       "classifier-bayes.conf and see that Redis runs; no mail was touched",
-		       r->conf->rspamd.url);
+	return err_set(
+	    e, ERR_FATAL, ERR_UNREACHABLE,
+	    "rspamd %s: has no working Bayes classifier (no statfiles in /stat), so it "
+	    "would learn nothing; set servers in its redis.conf or "
+	    "classifier-bayes.conf and see that Redis runs; no mail was touched",
+	    r->conf->rspamd.url);
 }
 
 int run_open(struct run *r, struct err *e)
@@ -44,9 +47,10 @@ int run_open(struct run *r, struct err *e)
 	if (cmd_load(o, &r->conf, e) == -1)
 		return -1;
 	if (r->conf->n_spools > 0)
-		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "spool %s: this version reads no spool folders; take the block out",
-			       r->conf->spools[0].path);
+		return err_set(
+		    e, ERR_FATAL, ERR_CONFIG,
+		    "spool %s: this version reads no spool folders; take the block out",
+		    r->conf->spools[0].path);
 	r->ledger = ledger_open(r->conf->ledger, o->dry_run ? LEDGER_DRY : LEDGER_WRITE,
 				r->report.command, e);
 	if (r->ledger == NULL)
@@ -153,7 +157,8 @@ static int visit_account(struct visit *v, struct err *e)
 		if (rc == 0 || e->scope == ERR_FATAL)
 			return rc;
 		/* What never worked will not work now; what broke may. */
-		if (!ever || e->kind == ERR_AUTH || e->kind == ERR_PROTOCOL || n == RUN_RECONNECTS)
+		if (!ever || e->kind == ERR_AUTH || e->kind == ERR_PROTOCOL ||
+		    n == RUN_RECONNECTS)
 			break;
 		log_warn("%s; connecting again", e->text);
 		pause_before(n);

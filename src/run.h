@@ -1,6 +1,6 @@
 /*
- * run.h - what learn, expire and run have in common: everything that is open in a run, and the way
- * through the accounts and mailboxes, with connections that break.
+ * run.h - what learn, expire and run have in common: everything that is open in a run, and the
+ * way through the accounts and mailboxes, with connections that break.
  */
 #ifndef LS_RUN_H
 #define LS_RUN_H
@@ -14,7 +14,9 @@
 #include "rspamd.h"
 #include "source.h"
 
-enum { RUN_RECONNECTS = 3 }; /* to one account, after a connection broke */
+enum {
+	RUN_RECONNECTS = 3
+}; /* to one account, after a connection broke */
 
 struct run {
 	const struct cmd_options *options; /* borrowed */
@@ -24,15 +26,15 @@ struct run {
 	struct pipeline *pipeline; /* likewise */
 	struct trust *trust;	   /* likewise */
 	struct reporter_key reporter_key;
-	struct expire expire;	   /* not owned: what run_expire works with */
+	struct expire expire; /* not owned: what run_expire works with */
 	struct report report;
 	int status; /* exit status of the first error; later ones are only said */
 };
 
 /*
- * Open what the run needs, in this order: configuration, ledger and, where report.learns is set,
- * rspamd, which must be able to learn. The caller has set options and report. 0, or -1 with an error;
- * run_close in both cases.
+ * Open what the run needs, in this order: configuration, ledger and, where report.learns is
+ * set, rspamd, which must be able to learn. The caller has set options and report. 0, or -1
+ * with an error; run_close in both cases.
  */
 int run_open(struct run *r, struct err *e);
 void run_close(struct run *r);
@@ -41,10 +43,10 @@ void run_close(struct run *r);
 typedef int run_fn(struct run *r, struct source *s, struct err *e);
 
 /*
- * Call fn for each mailbox of the accounts that are wanted, as far as want (NULL: all) says so. An
- * error of a mailbox or an account is said and noted, and the others go on; a connection that
- * breaks is made again, with pauses, RUN_RECONNECTS times. Returns 0, or -1 with an ERR_FATAL
- * error.
+ * Call fn for each mailbox of the accounts that are wanted, as far as want (NULL: all) says so.
+ * An error of a mailbox or an account is said and noted, and the others go on; a connection
+ * that breaks is made again, with pauses, RUN_RECONNECTS times. Returns 0, or -1 with an
+ * ERR_FATAL error.
  */
 int run_visit(struct run *r, bool (*want)(const struct conf_mailbox *), run_fn *fn,
 	      struct err *e);

@@ -24,13 +24,13 @@ struct imap;
 
 /* What a message is, before anyone looks into it. */
 enum source_kind {
-	SOURCE_BODY,   /* here it is */
-	SOURCE_LARGE,  /* above max_size: not fetched */
-	SOURCE_MARKED, /* has the mark of an earlier run, see source_filter: not fetched */
-	SOURCE_UNSEEN, /* its user has not read it yet: not fetched */
-	SOURCE_HELD,   /* too new to count: not fetched */
+	SOURCE_BODY,	/* here it is */
+	SOURCE_LARGE,	/* above max_size: not fetched */
+	SOURCE_MARKED,	/* has the mark of an earlier run, see source_filter: not fetched */
+	SOURCE_UNSEEN,	/* its user has not read it yet: not fetched */
+	SOURCE_HELD,	/* too new to count: not fetched */
 	SOURCE_REFUSED, /* the server says that it is there, and gives nothing of it */
-	SOURCE_GONE,   /* was asked for and is no longer there */
+	SOURCE_GONE,	/* was asked for and is no longer there */
 };
 
 struct source_message {
@@ -46,8 +46,9 @@ struct source_message {
 struct source_filter {
 	uint32_t max_size;
 	bool seen_only;
-	int64_t newest; /* INTERNALDATE above this: held */
-	bool trust_skipped; /* $LearnSkipped is believed too: the ledger knows nothing of this box */
+	int64_t newest;	    /* INTERNALDATE above this: held */
+	bool trust_skipped; /* $LearnSkipped is believed too: the ledger knows nothing of this
+			       box */
 };
 
 struct source;
@@ -69,34 +70,35 @@ struct source_ops {
 		    struct err *e);
 
 	/*
-	 * 1 and the next message in *m (which must be empty), 0 after the last. The order is the
-	 * source's own. Every UID of todo is given exactly once.
+	 * 1 and the next message in *m (which must be empty), 0 after the last. The order is
+	 * the source's own. Every UID of todo is given exactly once.
 	 */
 	int (*next)(struct source *s, struct source_message *m, struct err *e);
 
-	/* How many bytes the next body will take, as far as the source knows; 0: it does not. */
+	/* How many bytes the next body will take, as far as the source knows; 0: it does not.
+	 */
 	uint32_t (*next_size)(const struct source *s);
 
 	/* The message that the server owes us next; 0 where it owes none. */
 	uint32_t (*awaited)(const struct source *s);
 
 	/*
-	 * Put the mark for (class, outcome) on these messages and take off every other one of ours.
-	 * Messages that are gone are no error. uids is emptied.
+	 * Put the mark for (class, outcome) on these messages and take off every other one of
+	 * ours. Messages that are gone are no error. uids is emptied.
 	 */
 	int (*mark)(struct source *s, struct uidset *uids, enum mail_class class,
 		    enum outcome outcome, struct err *e);
 
 	/*
-	 * Can this source remove messages as the policy says, without touching others, and is the
-	 * mailbox there that they move to? 0, or -1: ERR_MAILBOX/ERR_CONFIG, or ERR_SERVER.
+	 * Can this source remove messages as the policy says, without touching others, and is
+	 * the mailbox there that they move to? 0, or -1: ERR_MAILBOX/ERR_CONFIG, or ERR_SERVER.
 	 */
 	int (*can_purge)(struct source *s, const struct conf_retention *policy, struct err *e);
 
 	/*
 	 * Of the messages in uids: those that are there (there), and of these the ones that no
-	 * other client flagged or marked as deleted (free_to_go). deleted_is_ours: \Deleted does not
-	 * count, an earlier run of ours set it. Both sets start empty.
+	 * other client flagged or marked as deleted (free_to_go). deleted_is_ours: \Deleted
+	 * does not count, an earlier run of ours set it. Both sets start empty.
 	 */
 	int (*removable)(struct source *s, const struct uidset *uids, bool deleted_is_ours,
 			 struct uidset *there, struct uidset *free_to_go, struct err *e);
@@ -109,8 +111,8 @@ struct source_ops {
 		      struct err *e);
 
 	/*
-	 * Remove exactly these messages, or move them, as the policy says; can_purge said yes. uids
-	 * is emptied.
+	 * Remove exactly these messages, or move them, as the policy says; can_purge said yes.
+	 * uids is emptied.
 	 */
 	int (*purge)(struct source *s, struct uidset *uids, const struct conf_retention *policy,
 		     struct err *e);
@@ -124,8 +126,9 @@ struct source {
 	const char *mailbox; /* borrowed, UTF-8 */
 	enum mail_class class;
 	bool seen_only;
-	bool proof;   /* what lies here must prove that it is a report (trust.h) */
-	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; else NULL */
+	bool proof; /* what lies here must prove that it is a report (trust.h) */
+	const char
+	    *owner;   /* borrowed: whose own mailbox it is, and so the reporter; else NULL */
 	int64_t hold; /* seconds that a message lies before it counts */
 
 	/* set by open */

@@ -27,7 +27,11 @@ struct entry {
 	uint32_t uid, size;
 	int64_t date;
 	unsigned flags;
-	enum { ENTRY_NEW, ENTRY_ASKED, ENTRY_DONE } state;
+	enum {
+		ENTRY_NEW,
+		ENTRY_ASKED,
+		ENTRY_DONE
+	} state;
 	unsigned command; /* ASKED: the FETCH that is to bring it */
 };
 
@@ -62,11 +66,13 @@ static int find_name(struct source_imap *s, struct err *e)
 	if (s->name[0] != '\0')
 		return 0;
 	if (s->conf->special_use)
-		return imap_find_special_use(s->imap, s->conf->name, s->name, sizeof s->name, e);
+		return imap_find_special_use(s->imap, s->conf->name, s->name, sizeof s->name,
+					     e);
 	if (utf7_encode(s->conf->name, s->name, sizeof s->name) == 0)
 		return 0;
-	return err_set(e, ERR_MAILBOX, ERR_CONFIG, "account %s: \"%s\" cannot be a mailbox name",
-		       s->account->name, s->conf->name);
+	return err_set(e, ERR_MAILBOX, ERR_CONFIG,
+		       "account %s: \"%s\" cannot be a mailbox name", s->account->name,
+		       s->conf->name);
 }
 
 static int imap_source_open(struct source *source, bool read_only, struct err *e)
@@ -103,9 +109,10 @@ static int imap_source_list(struct source *source, uint32_t first, uint32_t last
 	if (imap_selected(s->imap)->exists > exists)
 		exists = imap_selected(s->imap)->exists;
 	if (uidset_count(found) > exists)
-		return err_set(e, ERR_SERVER, ERR_PROTOCOL,
-			       "account %s: mailbox %s: the server found more messages than it has",
-			       s->account->name, s->conf->name);
+		return err_set(
+		    e, ERR_SERVER, ERR_PROTOCOL,
+		    "account %s: mailbox %s: the server found more messages than it has",
+		    s->account->name, s->conf->name);
 	return 0;
 }
 
@@ -255,10 +262,11 @@ static bool take_body(struct source_imap *s, struct source_message *out)
 	if (x == NULL || x->state != ENTRY_ASKED)
 		return false; /* nobody asked, or it came before */
 	x->state = ENTRY_DONE;
-	/* NIL, or "" for a message that has a size, is how servers say that they cannot read it. */
-	out->kind = m->has & IMAP_HAS_LARGE   ? SOURCE_LARGE
-		    : empty && x->size > 0 ? SOURCE_REFUSED
-					   : SOURCE_BODY;
+	/* NIL, or "" for a message that has a size, is how servers say that they cannot read
+	 * it. */
+	out->kind = m->has & IMAP_HAS_LARGE ? SOURCE_LARGE
+		    : empty && x->size > 0  ? SOURCE_REFUSED
+					    : SOURCE_BODY;
 	out->uid = x->uid;
 	out->size = x->size;
 	out->date = x->date;
@@ -283,11 +291,12 @@ static int take_end(struct source_imap *s, const struct imap_event *ev, struct e
 		return 0;
 	s->ahead->command = 0;
 	for (size_t i = 0; i < s->ahead->asked.n; i++)
-		for (uint64_t u = s->ahead->asked.range[i].first; u <= s->ahead->asked.range[i].last;
-		     u++)
+		for (uint64_t u = s->ahead->asked.range[i].first;
+		     u <= s->ahead->asked.range[i].last; u++)
 			if (!find_entry(s->ahead, (uint32_t)u) && s->ahead->n < SLICE)
 				s->ahead->entry[s->ahead->n++] =
-				    (struct entry){.uid = (uint32_t)u, .state = ENTRY_ASKED,
+				    (struct entry){.uid = (uint32_t)u,
+						   .state = ENTRY_ASKED,
 						   .command = ev->command};
 	return 0;
 }
@@ -350,7 +359,8 @@ static int imap_source_next(struct source *source, struct source_message *m, str
 		if (ev.kind == IMAP_EVENT_DONE) {
 			if (take_end(s, &ev, e) == -1)
 				return -1;
-		} else if (!(s->message.has & (IMAP_HAS_BODY | IMAP_HAS_LARGE | IMAP_HAS_NIL))) {
+		} else if (!(s->message.has &
+			     (IMAP_HAS_BODY | IMAP_HAS_LARGE | IMAP_HAS_NIL))) {
 			take_metadata(s);
 		} else if (take_body(s, m)) {
 			return 1;
@@ -411,8 +421,10 @@ static int imap_source_mark(struct source *source, struct uidset *uids, enum mai
 
 	while (uidset_take(uids, MARK_MESSAGES, set, sizeof set, NULL) > 0) {
 		fault_step("imap-store");
-		if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (%s)", set, mark->name) == -1 ||
-		    imap_run(s->imap, e, "UID STORE %s -FLAGS.SILENT (%s)", set, mark->others) == -1)
+		if (imap_run(s->imap, e, "UID STORE %s +FLAGS.SILENT (%s)", set, mark->name) ==
+			-1 ||
+		    imap_run(s->imap, e, "UID STORE %s -FLAGS.SILENT (%s)", set,
+			     mark->others) == -1)
 			return err_prefix(e, "mailbox %s: cannot mark messages", s->conf->name);
 		fault_step("imap-stored");
 	}
@@ -463,8 +475,8 @@ static int imap_source_marked(struct source *source, const struct uidset *uids,
 	static const char any[] = " OR OR KEYWORD $LearnedSpam KEYWORD $LearnedHam "
 				  "KEYWORD $LearnSkipped";
 
-	return search_set((struct source_imap *)source, uids, source->can_mark ? any : "", found,
-			  e);
+	return search_set((struct source_imap *)source, uids, source->can_mark ? any : "",
+			  found, e);
 }
 
 /* Without UIDPLUS an EXPUNGE takes every \Deleted message: only if there is none but ours. */
@@ -476,11 +488,12 @@ static int expunge_all(struct source_imap *s, const struct uidset *uids, struct 
 	if (rc == 0 && uidset_minus(&deleted, uids, &others) == -1)
 		rc = err_set(e, ERR_FATAL, ERR_LOCAL, "out of memory");
 	if (rc == 0 && others.n > 0)
-		rc = err_set(e, ERR_MAILBOX, ERR_TEMPORARY,
-			     "account %s: mailbox %s: the server has no UIDPLUS, and somebody else "
-			     "marked messages as deleted there, which an EXPUNGE would take; expunge "
-			     "them, or take their marks off",
-			     s->account->name, s->conf->name);
+		rc = err_set(
+		    e, ERR_MAILBOX, ERR_TEMPORARY,
+		    "account %s: mailbox %s: the server has no UIDPLUS, and somebody else "
+		    "marked messages as deleted there, which an EXPUNGE would take; expunge "
+		    "them, or take their marks off",
+		    s->account->name, s->conf->name);
 	if (rc == 0)
 		rc = imap_run(s->imap, e, "EXPUNGE");
 	uidset_free(&deleted);
@@ -522,13 +535,14 @@ static int imap_source_can_purge(struct source *source, const struct conf_retent
 	char quoted[2 * NAME_MAX_WIRE];
 	struct err why;
 
-	if (!(moves && imap_has(s->imap, IMAP_CAP_MOVE)) && !imap_has(s->imap, IMAP_CAP_UIDPLUS) &&
-	    !policy->without_uidplus)
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "account %s: mailbox %s: the server has no UIDPLUS, so exactly our "
-			       "messages cannot be expunged; retention does nothing here unless "
-			       "without-uidplus = true",
-			       s->account->name, s->conf->name);
+	if (!(moves && imap_has(s->imap, IMAP_CAP_MOVE)) &&
+	    !imap_has(s->imap, IMAP_CAP_UIDPLUS) && !policy->without_uidplus)
+		return err_set(
+		    e, ERR_MAILBOX, ERR_CONFIG,
+		    "account %s: mailbox %s: the server has no UIDPLUS, so exactly our "
+		    "messages cannot be expunged; retention does nothing here unless "
+		    "without-uidplus = true",
+		    s->account->name, s->conf->name);
 	if (!moves)
 		return 0;
 	if (quote_target(policy->move_to, quoted, e) == -1)
@@ -536,10 +550,11 @@ static int imap_source_can_purge(struct source *source, const struct conf_retent
 	if (imap_run(s->imap, &why, "STATUS %s (UIDVALIDITY)", quoted) == 0)
 		return 0;
 	if (why.scope == ERR_MAILBOX)
-		return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-			       "mailbox %s: cannot move mail to \"%s\" (%s); create it, or change "
-			       "action in the retention block",
-			       s->conf->name, policy->move_to, why.text);
+		return err_set(
+		    e, ERR_MAILBOX, ERR_CONFIG,
+		    "mailbox %s: cannot move mail to \"%s\" (%s); create it, or change "
+		    "action in the retention block",
+		    s->conf->name, policy->move_to, why.text);
 	*e = why;
 	return -1;
 }
@@ -588,9 +603,9 @@ static void imap_source_close(struct source *source)
 }
 
 static const struct source_ops imap_ops = {
-    imap_source_open, imap_source_list,	     imap_source_want,	imap_source_next,
-    imap_source_next_size, imap_source_awaited, imap_source_mark, imap_source_can_purge, imap_source_removable,
-    imap_source_marked, imap_source_purge, imap_source_close,
+    imap_source_open,	   imap_source_list,	imap_source_want,  imap_source_next,
+    imap_source_next_size, imap_source_awaited, imap_source_mark,  imap_source_can_purge,
+    imap_source_removable, imap_source_marked,	imap_source_purge, imap_source_close,
 };
 
 struct source *source_imap(struct imap *imap, const struct conf_account *account,

@@ -20,10 +20,14 @@ enum store_map {
 	STORE_MAPS,
 };
 
-enum { STORE_KEY_MAX = 511, STORE_VALUE_MAX = 64 * 1024 }; /* LMDB's own limit on keys */
+enum {
+	STORE_KEY_MAX = 511,
+	STORE_VALUE_MAX = 64 * 1024
+}; /* LMDB's own limit on keys */
 
 struct store_value {
-	const void *data; /* borrowed; valid until the next write or the end of the transaction */
+	const void
+	    *data; /* borrowed; valid until the next write or the end of the transaction */
 	size_t len;
 };
 
@@ -57,7 +61,8 @@ struct store_ops {
 	int (*seek)(struct store *s, enum store_map m, struct store_value *key,
 		    struct store_value *value, struct err *e);
 
-	/* The record behind the one that seek or next gave last for this map; no write between. */
+	/* The record behind the one that seek or next gave last for this map; no write between.
+	 */
 	int (*next)(struct store *s, enum store_map m, struct store_value *key,
 		    struct store_value *value, struct err *e);
 
@@ -72,8 +77,8 @@ struct store {
 };
 
 /*
- * See that dir is a directory of ours that others cannot write to, or make it (mode 0700). Returns
- * 0, or -1 with an ERR_FATAL/ERR_CONFIG error.
+ * See that dir is a directory of ours that others cannot write to, or make it (mode 0700).
+ * Returns 0, or -1 with an ERR_FATAL/ERR_CONFIG error.
  */
 int store_lmdb_check_dir(const char *dir, bool make, struct err *e);
 

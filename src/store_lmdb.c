@@ -309,9 +309,9 @@ int store_lmdb_check_dir(const char *dir, bool make, struct err *e)
 		    "ledger %s: belongs to user id %u and we are %u; run as that user, or "
 		    "chown it",
 		    dir, st.st_uid, geteuid());
-	if (st.st_mode & S_IWOTH)
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return err_set(e, ERR_FATAL, ERR_CONFIG,
-			       "ledger %s: everybody can write to it; chmod 0700", dir);
+			       "ledger %s: others can write to it; chmod 0700", dir);
 	return 0;
 }
 

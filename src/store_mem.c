@@ -172,7 +172,8 @@ static int mem_put(struct store *store, enum store_map map, struct store_value k
 {
 	if (key.len == 0 || key.len > STORE_KEY_MAX)
 		return err_set(e, ERR_FATAL, ERR_LOCAL, "a key of %zu bytes", key.len);
-	return map_put(&((struct store_mem *)store)->map[map], key, value) == -1 ? no_memory(e) : 0;
+	return map_put(&((struct store_mem *)store)->map[map], key, value) == -1 ? no_memory(e)
+										 : 0;
 }
 
 static int mem_del(struct store *store, enum store_map map, struct store_value key,

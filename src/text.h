@@ -18,8 +18,8 @@
 size_t text_visible(char *dst, size_t size, const char *src, size_t len);
 
 /*
- * The character that text (len >= 1 bytes) begins with: how many bytes it has, *cp its code point,
- * or 0 where it is no UTF-8 (RFC 3629: overlong forms and surrogates are none).
+ * The character that text (len >= 1 bytes) begins with: how many bytes it has, *cp its code
+ * point, or 0 where it is no UTF-8 (RFC 3629: overlong forms and surrogates are none).
  */
 size_t text_utf8(const char *text, size_t len, uint32_t *cp);
 

@@ -129,7 +129,8 @@ int uidset_minus(const struct uidset *s, const struct uidset *other, struct uids
 			bool hole = k < other->n && other->range[k].first <= last;
 			uint64_t end = hole ? other->range[k].first : last + 1;
 
-			if (end > at && uidset_add(out, (uint32_t)at, (uint32_t)(end - 1)) == -1)
+			if (end > at &&
+			    uidset_add(out, (uint32_t)at, (uint32_t)(end - 1)) == -1)
 				return -1;
 			if (!hole)
 				break;

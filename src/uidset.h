@@ -11,7 +11,7 @@
 
 enum {
 	UIDSET_MAX_RANGES = 1 << 20, /* 8 MiB; a server that needs more is not believed */
-	UIDSET_WIRE_MAX = 4000,      /* bytes of a set in one command, below every server's limit */
+	UIDSET_WIRE_MAX = 4000, /* bytes of a set in one command, below every server's limit */
 };
 
 struct uid_range {
@@ -36,8 +36,8 @@ void uidset_clear(struct uidset *s);
 int uidset_add(struct uidset *s, uint32_t first, uint32_t last);
 
 /*
- * Add what a server wrote as "1:5,9,20:12". Returns 0, or -1 where the text is no sequence set of
- * plain numbers ("*" is none), or as uidset_add.
+ * Add what a server wrote as "1:5,9,20:12". Returns 0, or -1 where the text is no sequence set
+ * of plain numbers ("*" is none), or as uidset_add.
  */
 int uidset_add_text(struct uidset *s, const char *text, size_t len);
 
@@ -53,8 +53,8 @@ bool uidset_has(const struct uidset *s, uint32_t uid);
 uint64_t uidset_count(const struct uidset *s);
 
 /*
- * Take the lowest UIDs off the front, at most max of them and no more than fit into size bytes of
- * text, and write them to text as a sequence set. Returns how many; 0: the set is empty.
+ * Take the lowest UIDs off the front, at most max of them and no more than fit into size bytes
+ * of text, and write them to text as a sequence set. Returns how many; 0: the set is empty.
  * taken (may be NULL) receives their number range by range, added to what it holds.
  */
 size_t uidset_take(struct uidset *s, size_t max, char *text, size_t size, struct uidset *taken);

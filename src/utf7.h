@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * UTF-8 (NUL-terminated) to modified UTF-7, terminated, in size bytes. Returns 0, or -1 where the
- * text is empty, no UTF-8, or too long.
+ * UTF-8 (NUL-terminated) to modified UTF-7, terminated, in size bytes. Returns 0, or -1 where
+ * the text is empty, no UTF-8, or too long.
  */
 int utf7_encode(const char *utf8, char *out, size_t size);
 

@@ -164,7 +164,7 @@ static const char everything[] =
     "}\n"
     "spool \"~/spool\" { }\n"
     "retention {\n"
-    "	learned = 7d skipped = 12h failed = 3650d forget = 90s\n"
+    "	learned = 7d skipped = 12h failed = 90s forget = 3650d\n"
     "	action = move \"Old Mail\" max-per-run = 1 without-uidplus = true\n"
     "}";
 
@@ -227,8 +227,8 @@ static void test_everything(void **state)
 	assert_true(c->skip_encrypted);
 	assert_int_equal(r->learned, 7 * 86400);
 	assert_int_equal(r->skipped, 12 * 3600);
-	assert_int_equal(r->failed, 3650 * 86400);
-	assert_int_equal(r->forget, 90);
+	assert_int_equal(r->failed, 90);
+	assert_int_equal(r->forget, 3650 * 86400);
 	assert_int_equal(r->action, CONF_MOVE);
 	assert_string_equal(r->move_to, "Old Mail");
 	assert_int_equal(r->max_per_run, 1);
@@ -352,6 +352,9 @@ static const struct refusal values[] = {
     {ACCOUNT "retention {\n learned = 7 }\n", 3, "not from 0s to 3650d", "7d"},
     {ACCOUNT "retention {\n skipped = 3651d }\n", 3, "not from 0s to 3650d", "never"},
     {ACCOUNT "retention {\n forget = 0s }\n", 3, "not from 1s to 3650d", "never"},
+    {ACCOUNT "retention {\n skipped = 500d\n}\n", 4, "forget is not longer", "make it longer"},
+    {ACCOUNT "retention {\n learned = 7d\n forget = 7d\n}\n", 4, "forget is not longer",
+     "never"},
     {ACCOUNT "retention {\n action = remove }\n", 3, "unknown", "delete or move"},
     {ACCOUNT "retention {\n action = move }\n", 3, "unknown", "delete or move"},
     {ACCOUNT "retention {\n action = \"move \" }\n", 3, "empty", "give a value"},

@@ -306,9 +306,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_add_model),	cmocka_unit_test(test_two_models),
 	    cmocka_unit_test(test_minus_edges), cmocka_unit_test(test_take_model),
-	    cmocka_unit_test(test_take),
-	    cmocka_unit_test(test_edges),	cmocka_unit_test(test_text),
-	    cmocka_unit_test(test_limit),
+	    cmocka_unit_test(test_take),	cmocka_unit_test(test_edges),
+	    cmocka_unit_test(test_text),	cmocka_unit_test(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
