@@ -11,9 +11,7 @@
 #include "err.h"
 #include "outcome.h"
 
-enum {
-	ANSWER_TEXT_MAX = 200
-};
+enum { ANSWER_TEXT_MAX = 200 };
 
 /* What is to be done with a message that was not settled. */
 enum answer_next {

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "clock.h"
+#include "jsonl.h"
 #include "ledger.h"
 #include "text.h"
 
@@ -41,14 +42,6 @@ static int walk_map(struct walk *w, enum store_map map, walk_fn *fn, struct err 
 static bool wanted(const struct walk *w, const char *hex)
 {
 	return w->prefix == NULL || strncmp(hex, w->prefix, strlen(w->prefix)) == 0;
-}
-
-static void put_line(json_t *line)
-{
-	if (line)
-		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	putchar('\n');
-	json_decref(line);
 }
 
 /* Who said what: "reporters=3 (2 spam, 1 ham)", and each keyed hash with the whole record. */
@@ -102,12 +95,12 @@ static int list_digest(struct walk *w, struct store_value key, struct store_valu
 	clock_iso(r.verdict_at, verdict);
 	text_visible(answer, sizeof answer, r.answer, strlen(r.answer));
 	if (w->json)
-		put_line(json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:o}",
-				   "event", "digest", "digest", hex, "class",
-				   class_name(r.class), "outcome", outcome_name(r.outcome),
-				   "copies", (int)r.copies, "flips", (int)r.flips, "first_seen",
-				   first, "last_seen", last, "verdict_at", verdict, "answer",
-				   answer, "reporters", reporters_json(&r)));
+		jsonl_put(json_pack(
+		    "{s:s, s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:o}", "event",
+		    "digest", "digest", hex, "class", class_name(r.class), "outcome",
+		    outcome_name(r.outcome), "copies", (int)r.copies, "flips", (int)r.flips,
+		    "first_seen", first, "last_seen", last, "verdict_at", verdict, "answer",
+		    answer, "reporters", reporters_json(&r)));
 	else {
 		printf("%s %-4s %s copies=%u flips=%u first=%s last=%s", hex,
 		       class_name(r.class), outcome_name(r.outcome), r.copies, r.flips, first,
@@ -163,7 +156,7 @@ static int list_message(struct walk *w, struct store_value key, struct store_val
 	clock_iso(r.settled_at, when);
 	mailbox_name(w, number, account, mailbox, sizeof account);
 	if (w->json)
-		put_line(json_pack(
+		jsonl_put(json_pack(
 		    "{s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:i, s:s, s:s}", "event",
 		    "message", "account", account, "mailbox", mailbox, "uidvalidity",
 		    (json_int_t)validity, "uid", (json_int_t)uid, "class", class_name(r.class),
@@ -241,9 +234,9 @@ static int verify(struct walk *w, struct err *e)
 		    "ledger away: marks on the server still say what was learned",
 		    w->damaged, w->records);
 	if (w->json)
-		put_line(json_pack("{s:s, s:I, s:I, s:I}", "event", "verify", "records",
-				   (json_int_t)w->records, "damaged", (json_int_t)w->damaged,
-				   "forgotten", (json_int_t)w->orphans));
+		jsonl_put(json_pack("{s:s, s:I, s:I, s:I}", "event", "verify", "records",
+				    (json_int_t)w->records, "damaged", (json_int_t)w->damaged,
+				    "forgotten", (json_int_t)w->orphans));
 	else
 		printf("%" PRIu64 " records, all readable; %" PRIu64
 		       " learned messages whose content was forgotten\n",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "jsonl.h"
 #include "ledger.h"
 #include "rspamd.h"
 
@@ -116,10 +117,7 @@ static void print_json(const struct totals *t, const struct rspamd_stat *stat)
 					     (json_int_t)stat->spam, "ham",
 					     (json_int_t)stat->ham)
 				 : json_null());
-	if (line)
-		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	putchar('\n');
-	json_decref(line);
+	jsonl_put(line);
 }
 
 static int ask_rspamd(const struct conf *conf, struct rspamd_stat *stat, struct err *e)

@@ -487,9 +487,7 @@ static int take_block(struct load *l, const char *name, const struct conf_key *k
 /* What is known goes like what was learned, unless the file says otherwise, and so on. */
 static int take_retention(struct load *l)
 {
-	enum {
-		UNSAID = CONF_NEVER - 1
-	};
+	enum { UNSAID = CONF_NEVER - 1 };
 	struct conf_retention *r = &l->conf->retention;
 
 	r->known = r->untrusted = UNSAID;

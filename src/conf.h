@@ -13,28 +13,18 @@
 #include "err.h"
 #include "secret.h"
 
-enum {
-	CONF_NEVER = -1
-}; /* a duration that never comes */
+enum { CONF_NEVER = -1 }; /* a duration that never comes */
 
 enum {
 	CONF_MAX_FILE = 1 << 20,      /* bytes of a configuration */
 	CONF_MAX_MESSAGE = 100 << 20, /* bytes, the largest max-size */
 	CONF_MAX_ACCOUNTS = 10000,
 	CONF_MAX_MAILBOXES = 1000, /* of one account */
-	/*
-	 * Bytes of the name of an account or mailbox: one of each, a UIDVALIDITY and a UID fit
-	 * into one key of LMDB (511 bytes).
-	 */
-	CONF_MAX_NAME = 240,
+	CONF_MAX_NAME = 240,	   /* bytes; two such names fit into one key of LMDB (511) */
 };
 
 /* keep = true: the mail is its user's own and retention never touches it. */
-enum conf_keep {
-	CONF_KEEP_UNSAID = 0,
-	CONF_KEEP_NO,
-	CONF_KEEP_YES,
-};
+enum conf_keep { CONF_KEEP_UNSAID = 0, CONF_KEEP_NO, CONF_KEEP_YES };
 
 /* One mailbox of an account, or one special use. */
 struct conf_mailbox {
@@ -97,10 +87,8 @@ struct conf_reports {
 	int64_t hold;	       /* seconds that a report lies before it counts; 0: off */
 };
 
-enum conf_action {
-	CONF_DELETE, /* \Deleted and UID EXPUNGE */
-	CONF_MOVE,   /* to retention.move_to */
-};
+/* \Deleted and UID EXPUNGE, or a move to retention.move_to. */
+enum conf_action { CONF_DELETE, CONF_MOVE };
 
 /* Ages since settling, in seconds, or CONF_NEVER, which is their default but for forget. */
 struct conf_retention {

@@ -106,14 +106,14 @@ static bool parse_number(const char *value, const struct unit *unit, int64_t min
 static int bad_range(const struct conf_key *k, const char *value, const struct unit *units,
 		     const char *example, struct err *e)
 {
-	const struct unit *lo = units, *hi = units;
+	const struct unit *lo = units, *hi = units, *u = units;
 
-	for (const struct unit *u = units; u->factor != 0; u++) {
+	do {
 		if (k->min != 0 && k->min % u->factor == 0 && u->factor > lo->factor)
 			lo = u;
 		if (k->max % u->factor == 0 && u->factor > hi->factor)
 			hi = u;
-	}
+	} while ((++u)->factor != 0);
 	return err_set(e, ERR_FATAL, ERR_CONFIG,
 		       "%s = %s: not from %lld%.1s to %lld%.1s; write for instance %s = %s",
 		       k->name, value, (long long)(k->min / lo->factor), &lo->name,

@@ -10,9 +10,7 @@
 
 #include "err.h"
 
-enum {
-	CONF_MAX_STRING = 4096
-}; /* bytes of one value or title */
+enum { CONF_MAX_STRING = 4096 }; /* bytes of one value or title */
 
 /*
  * Check text (len bytes, a NUL behind them) and change it in place, line by line as before:

@@ -8,9 +8,7 @@
 
 static const char FROM[] = "From"; /* what mbox writers quote at the start of a line */
 
-enum {
-	FROM_LEN = sizeof FROM - 1
-};
+enum { FROM_LEN = sizeof FROM - 1 };
 
 /* What is withheld of a part because what follows decides whether it counts. */
 struct normal {

@@ -28,9 +28,7 @@ enum err_kind {
 	ERR_CANCELLED,	 /* stopped by a signal: 130 or 143 */
 };
 
-enum {
-	ERR_TEXT_MAX = 1024
-};
+enum { ERR_TEXT_MAX = 1024 };
 
 struct err {
 	enum err_scope scope;

@@ -7,9 +7,7 @@
 
 #include "log.h"
 
-enum {
-	IMAP_COMMAND_MAX = 8 * 1024
-};
+enum { IMAP_COMMAND_MAX = 8 * 1024 };
 
 void imap_set_waiter(struct imap *s, const struct waiter *w)
 {

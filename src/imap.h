@@ -24,7 +24,6 @@ enum imap_cap {
 	IMAP_CAP_ESEARCH = 1 << 2,     /* RFC 4731 */
 	IMAP_CAP_CONDSTORE = 1 << 3,   /* RFC 7162 */
 	IMAP_CAP_SPECIAL_USE = 1 << 4, /* RFC 6154 */
-	IMAP_CAP_IDLE = 1 << 5,	       /* RFC 2177 */
 };
 
 /* Flags and keywords of a message that mean something to us. */
@@ -37,9 +36,7 @@ enum imap_flag {
 	IMAP_LEARN_SKIPPED = 1 << 5, /* $LearnSkipped */
 };
 
-enum {
-	IMAP_KEYWORDS = IMAP_LEARNED_SPAM | IMAP_LEARNED_HAM | IMAP_LEARN_SKIPPED
-};
+enum { IMAP_KEYWORDS = IMAP_LEARNED_SPAM | IMAP_LEARNED_HAM | IMAP_LEARN_SKIPPED };
 
 /* The selected mailbox, kept up to date by what the server says on its own. */
 struct imap_mailbox {
@@ -112,24 +109,15 @@ int imap_search(struct imap *s, const char *criteria, struct uidset *found, stru
  * Send a command without waiting for its end. Returns its number, above 0, or 0 with an
  * ERR_SERVER error. At most IMAP_PIPELINE commands may be outstanding.
  */
-enum {
-	IMAP_PIPELINE = 8
-};
+enum { IMAP_PIPELINE = 8 };
 unsigned imap_send(struct imap *s, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-enum imap_status {
-	IMAP_OK,
-	IMAP_NO,
-	IMAP_BAD_COMMAND
-};
+enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD_COMMAND };
 
 /* What imap_next has to tell. */
 struct imap_event {
-	enum {
-		IMAP_EVENT_FETCH,
-		IMAP_EVENT_DONE
-	} kind;
+	enum { IMAP_EVENT_FETCH, IMAP_EVENT_DONE } kind;
 	unsigned command;	 /* DONE: the number that imap_send gave */
 	enum imap_status status; /* DONE */
 	char text[256];		 /* DONE: the server's words, made visible */

@@ -10,10 +10,7 @@
 #include "stop.h"
 #include "text.h"
 
-enum {
-	IMAP_CONN_BUFFER = 32 * 1024,
-	SERVER_WORD_MAX = 256
-};
+enum { IMAP_CONN_BUFFER = 32 * 1024, SERVER_WORD_MAX = 256 };
 
 struct imap_conn {
 	const struct conf_account *account; /* borrowed */

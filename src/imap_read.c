@@ -29,9 +29,7 @@ static const struct word capability_words[] = {
     {"CONDSTORE", IMAP_CAP_CONDSTORE},
     {"QRESYNC", IMAP_CAP_CONDSTORE},
     {"SPECIAL-USE", IMAP_CAP_SPECIAL_USE},
-    {"IDLE", IMAP_CAP_IDLE},
-    {"IMAP4REV2", IMAP_CAP_UIDPLUS | IMAP_CAP_MOVE | IMAP_CAP_ESEARCH | IMAP_CAP_SPECIAL_USE |
-		      IMAP_CAP_IDLE},
+    {"IMAP4REV2", IMAP_CAP_UIDPLUS | IMAP_CAP_MOVE | IMAP_CAP_ESEARCH | IMAP_CAP_SPECIAL_USE},
     {NULL, 0},
 };
 
@@ -441,6 +439,8 @@ static int note_code(struct imap *s, const char *text, struct err *e)
 	struct imap_mailbox *m = &s->mailbox;
 	uint64_t n;
 
+	if (text == NULL || text[0] != '[')
+		return 0;
 	if ((n = code_number(text, "UIDVALIDITY")) && n <= UINT32_MAX) {
 		/* What the UIDs in flight mean is unknown from here on. */
 		if (m->uidvalidity != 0 && m->uidvalidity != n)
@@ -473,7 +473,7 @@ static int read_status(struct imap *s, bool bye, struct err *e)
 		    s->account->name, s->account->url,
 		    s->parser.text.len > 0 ? s->parser.text.data : "no reason given");
 	}
-	if (s->parser.text.len > 0 && note_code(s, s->parser.text.data, e) == -1)
+	if (note_code(s, s->parser.text.data, e) == -1)
 		return -1;
 	return skip_line(s, e);
 }
@@ -539,7 +539,7 @@ static int read_tagged(struct imap *s, struct imap_event *ev, struct err *e)
 	if (read_text(s, e) == -1)
 		return -1;
 	text_visible(ev->text, sizeof ev->text, t->data ? t->data : "", t->len);
-	if (ev->status == IMAP_OK && t->len > 0 && note_code(s, t->data, e) == -1)
+	if (ev->status == IMAP_OK && note_code(s, t->data, e) == -1)
 		return -1;
 	s->outstanding--;
 	s->waited = s->untagged = 0;

@@ -10,9 +10,7 @@
 #include "lock.h"
 #include "quorum.h"
 
-enum {
-	FORGET_COMMIT = 4096
-}; /* messages forgotten in one transaction */
+enum { FORGET_COMMIT = 4096 }; /* messages forgotten in one transaction */
 
 struct ledger {
 	struct store *store; /* owned */

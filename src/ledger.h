@@ -51,8 +51,6 @@ int ledger_commit(struct ledger *l, struct err *e);
 int ledger_run_begin(struct ledger *l, struct err *e);
 int ledger_run_end(struct ledger *l, struct err *e);
 
-/* ---- mailboxes ---- */
-
 /*
  * The record of this mailbox; *known is false where the ledger never saw it (out then has only
  * a number of its own, stored with the next put). ERR_MAILBOX/ERR_CONFIG: names too long.
@@ -61,8 +59,6 @@ int ledger_mailbox(struct ledger *l, const char *account, const char *mailbox,
 		   struct record_mailbox *out, bool *known, struct err *e);
 int ledger_mailbox_put(struct ledger *l, const char *account, const char *mailbox,
 		       const struct record_mailbox *r, struct err *e);
-
-/* ---- messages ---- */
 
 /* 1 and *out, 0 where there is none, -1. */
 int ledger_message(struct ledger *l, const struct record_mailbox *box, uint32_t uid,
@@ -82,8 +78,6 @@ int ledger_message_seek(struct ledger *l, const struct record_mailbox *box, uint
 /* Forget every message of the mailbox that has another UIDVALIDITY: those UIDs mean nothing
  * now. */
 int ledger_forget_stale(struct ledger *l, const struct record_mailbox *box, struct err *e);
-
-/* ---- contents ---- */
 
 /* 1 and *out, 0 where it was never seen, -1. */
 int ledger_digest(struct ledger *l, const struct digest *d, struct record_digest *out,
@@ -143,8 +137,6 @@ int ledger_put_back(struct ledger *l, const struct ledger_copy *c, int64_t now, 
  */
 int ledger_settle(struct ledger *l, const struct ledger_copy *c, enum outcome outcome,
 		  const char *answer, int64_t now, bool *flipped, struct err *e);
-
-/* ---- forgetting ---- */
 
 /*
  * Delete the records of STORE_DIGEST, or of STORE_UID if they are settled, that were last

@@ -8,9 +8,7 @@
 #include "progress.h"
 #include "text.h"
 
-enum {
-	LOG_LINE_MAX = 2048
-};
+enum { LOG_LINE_MAX = 2048 };
 
 static enum log_target log_to = LOG_TO_STDERR;
 static enum log_level log_max = LOG_LEVEL_WARNING;

@@ -14,12 +14,7 @@ enum log_target {
 	LOG_TO_JOURNAL, /* standard error with sd-daemon(3)'s <N> prefixes */
 };
 
-enum log_level {
-	LOG_LEVEL_ERROR,
-	LOG_LEVEL_WARNING,
-	LOG_LEVEL_INFO,
-	LOG_LEVEL_DEBUG
-};
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 /* Once, at the start. Levels above max are dropped. */
 void log_open(enum log_target target, enum log_level max);

@@ -22,9 +22,7 @@
 #define LEARNSPOOL_CONF "/etc/learnspool/learnspool.conf"
 #endif
 
-enum {
-	CMD_RUN_FLAGS = CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX
-};
+enum { CMD_RUN_FLAGS = CMD_DRY_RUN | CMD_JSON | CMD_ACCOUNT | CMD_MAX };
 
 static const struct cmd commands[] = {
     {"run", cmd_run, CMD_RUN_FLAGS, "learn, then expire: the nightly job"},

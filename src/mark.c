@@ -2,9 +2,7 @@
 
 #include "log.h"
 
-enum {
-	MARK_CHUNK = 1000
-};
+enum { MARK_CHUNK = 1000 };
 
 /* Messages that get the same mark. */
 struct kind {

@@ -14,9 +14,7 @@
 #include "class.h"
 #include "part.h"
 
-enum {
-	MARKER_TEXT_MAX = 512
-}; /* bytes of a value; a longer one makes the field malformed */
+enum { MARKER_TEXT_MAX = 512 }; /* bytes of a value; a longer one makes the field malformed */
 
 struct marker {
 	bool found;	/* there is an X-Learnspool-Report that collection can have put there */

@@ -21,11 +21,7 @@ struct arrival {
 
 /* One message between its body and its settling. */
 struct item {
-	enum {
-		ITEM_FREE,
-		ITEM_STAGED,
-		ITEM_SENT
-	} state;
+	enum { ITEM_FREE, ITEM_STAGED, ITEM_SENT } state;
 	uint32_t uid;
 	int64_t date;
 	size_t original; /* offset in body where rspamd's copy begins */

@@ -6,10 +6,7 @@
 
 #include "clock.h"
 
-enum {
-	BAR_WIDTH = 30,
-	REDRAW_MS = 100
-};
+enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
 
 static struct {
 	bool allowed, active, shown;

@@ -4,15 +4,8 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "jsonl.h"
 #include "progress.h"
-
-static void put_json(json_t *line)
-{
-	if (line)
-		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	putchar('\n');
-	json_decref(line);
-}
 
 static json_t *text_or_null(const char *s)
 {
@@ -59,16 +52,16 @@ void report_start(struct report *r)
 	if (r->format != REPORT_JSON)
 		return;
 	clock_iso(clock_now(), now);
-	put_json(json_pack("{s:s, s:i, s:s, s:b, s:s}", "event", "start", "schema",
-			   REPORT_SCHEMA, "command", r->command, "dry_run", r->dry_run, "time",
-			   now));
+	jsonl_put(json_pack("{s:s, s:i, s:s, s:b, s:s}", "event", "start", "schema",
+			    REPORT_SCHEMA, "command", r->command, "dry_run", r->dry_run, "time",
+			    now));
 }
 
 void report_mailbox(struct report *r, const char *account, const char *mailbox, uint64_t n)
 {
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:s, s:s, s:I}", "event", "mailbox", "account",
-				   account, "mailbox", mailbox, "new", (json_int_t)n));
+		jsonl_put(json_pack("{s:s, s:s, s:s, s:I}", "event", "mailbox", "account",
+				    account, "mailbox", mailbox, "new", (json_int_t)n));
 		return;
 	}
 	/* Without a terminal there is one line a mailbox, at its end. */
@@ -117,7 +110,7 @@ static void message_json(struct report *r, const struct report_message *m)
 			 text_or_null(m->date), "digest", text_or_null(m->digest ? hex : NULL));
 	if (line && r->dry_run)
 		json_object_set_new(line, "dry_run", json_true());
-	put_json(line);
+	jsonl_put(line);
 }
 
 void report_message(struct report *r, const struct report_message *m)
@@ -163,9 +156,9 @@ void report_marked(struct report *r, const char *account, const char *mailbox, u
 		   const char *mark)
 {
 	if (r->format == REPORT_JSON)
-		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "event", "marked",
-				   "dry_run", r->dry_run, "account", account, "mailbox",
-				   mailbox, "messages", (json_int_t)n, "mark", mark));
+		jsonl_put(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s}", "event", "marked",
+				    "dry_run", r->dry_run, "account", account, "mailbox",
+				    mailbox, "messages", (json_int_t)n, "mark", mark));
 	else if (r->dry_run && !r->quiet)
 		printf("mark    %s %s: %llu messages with %s\n", account, mailbox,
 		       (unsigned long long)n, mark);
@@ -186,12 +179,12 @@ void report_expired(struct report *r, const char *account, const char *mailbox, 
 	clock_iso(what->settled_at, settled);
 	age_text(age, after, sizeof after);
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
-				   "event", "expired", "dry_run", r->dry_run, "account",
-				   account, "mailbox", mailbox, "uid", (json_int_t)uid, "class",
-				   class_name(what->class), "outcome",
-				   outcome_name(what->outcome), "settled", settled, "after",
-				   after, "digest", hex));
+		jsonl_put(json_pack("{s:s, s:b, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
+				    "event", "expired", "dry_run", r->dry_run, "account",
+				    account, "mailbox", mailbox, "uid", (json_int_t)uid,
+				    "class", class_name(what->class), "outcome",
+				    outcome_name(what->outcome), "settled", settled, "after",
+				    after, "digest", hex));
 		return;
 	}
 	if (r->quiet || (!r->dry_run && !r->verbose))
@@ -239,9 +232,9 @@ void report_expire_end(struct report *r, const char *account, const char *mailbo
 		r->total.expired[g] += c->expired[g];
 	r->total.kept += c->kept;
 	if (r->format == REPORT_JSON) {
-		put_json(json_pack("{s:s, s:s, s:s, s:I, s:I}", "event", "expire-end",
-				   "account", account, "mailbox", mailbox, "expired",
-				   (json_int_t)n, "kept", (json_int_t)c->kept));
+		jsonl_put(json_pack("{s:s, s:s, s:s, s:I, s:I}", "event", "expire-end",
+				    "account", account, "mailbox", mailbox, "expired",
+				    (json_int_t)n, "kept", (json_int_t)c->kept));
 		return;
 	}
 	if (r->quiet || n + c->kept == 0)
@@ -293,7 +286,7 @@ void report_mailbox_end(struct report *r, const char *account, const char *mailb
 					 account, "mailbox", mailbox);
 
 		set_counts(line, c);
-		put_json(line);
+		jsonl_put(line);
 		return;
 	}
 	if (r->quiet)
@@ -320,8 +313,8 @@ static void print_rspamd(uint64_t spam, uint64_t ham, bool learned)
 void report_rspamd(struct report *r, uint64_t spam, uint64_t ham)
 {
 	if (r->format == REPORT_JSON)
-		put_json(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam",
-				   (json_int_t)spam, "ham", (json_int_t)ham));
+		jsonl_put(json_pack("{s:s, s:I, s:I}", "event", "rspamd", "spam",
+				    (json_int_t)spam, "ham", (json_int_t)ham));
 	else if (!r->quiet)
 		print_rspamd(spam, ham, r->total.outcome[OUTCOME_LEARNED] > 0);
 }
@@ -356,7 +349,7 @@ void report_summary(struct report *r)
 			      "seconds", seconds, "expired", (json_int_t)expired_sum(c));
 
 		set_counts(line, c);
-		put_json(line);
+		jsonl_put(line);
 		return;
 	}
 	if (r->quiet)
@@ -374,6 +367,6 @@ void report_summary(struct report *r)
 
 void report_error(const char *text, int exit_status)
 {
-	put_json(
+	jsonl_put(
 	    json_pack("{s:s, s:s, s:i}", "event", "error", "text", text, "exit", exit_status));
 }

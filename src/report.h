@@ -38,10 +38,7 @@ struct report_message {
 	const struct digest *digest;	   /* NULL likewise */
 };
 
-enum report_format {
-	REPORT_TEXT,
-	REPORT_JSON
-};
+enum report_format { REPORT_TEXT, REPORT_JSON };
 
 struct report {
 	enum report_format format;

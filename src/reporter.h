@@ -9,9 +9,7 @@
 #include "err.h"
 #include "record.h"
 
-enum {
-	REPORTER_KEY_SIZE = 32
-};
+enum { REPORTER_KEY_SIZE = 32 };
 
 struct reporter_key {
 	unsigned char bytes[REPORTER_KEY_SIZE];

@@ -15,20 +15,11 @@
 #include "stop.h"
 #include "text.h"
 
-enum {
-	BACKOFF_FIRST_MS = 250,
-	BACKOFF_MAX_MS = 8000,
-	REASON_MAX = 512
-};
+enum { BACKOFF_FIRST_MS = 250, BACKOFF_MAX_MS = 8000, REASON_MAX = 512 };
 
 /* One HTTP exchange and where it stands. */
 struct slot {
-	enum {
-		SLOT_FREE,
-		SLOT_RUNNING,
-		SLOT_WAITING,
-		SLOT_DONE
-	} state;
+	enum { SLOT_FREE, SLOT_RUNNING, SLOT_WAITING, SLOT_DONE } state;
 	CURL *curl;		    /* owned; kept between jobs */
 	struct curl_slist *headers; /* owned */
 	struct rspamd_job job;

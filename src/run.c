@@ -9,9 +9,7 @@
 #include "log.h"
 #include "stop.h"
 
-enum {
-	PAUSE_FIRST_MS = 500
-};
+enum { PAUSE_FIRST_MS = 500 };
 
 void run_fail(struct run *r, const struct err *e)
 {

@@ -14,9 +14,7 @@
 #include "rspamd.h"
 #include "source.h"
 
-enum {
-	RUN_RECONNECTS = 3
-}; /* to one account, after a connection broke */
+enum { RUN_RECONNECTS = 3 }; /* to one account, after a connection broke */
 
 struct run {
 	const struct cmd_options *options; /* borrowed */

@@ -9,9 +9,7 @@
 
 #include "err.h"
 
-enum {
-	SECRET_MAX = 16 * 1024
-}; /* bytes; OAuth access tokens are the longest in use */
+enum { SECRET_MAX = 16 * 1024 }; /* bytes; OAuth access tokens are the longest in use */
 
 enum secret_kind {
 	SECRET_NONE = 0,

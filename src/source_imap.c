@@ -27,11 +27,7 @@ struct entry {
 	uint32_t uid, size;
 	int64_t date;
 	unsigned flags;
-	enum {
-		ENTRY_NEW,
-		ENTRY_ASKED,
-		ENTRY_DONE
-	} state;
+	enum { ENTRY_NEW, ENTRY_ASKED, ENTRY_DONE } state;
 	unsigned command; /* ASKED: the FETCH that is to bring it */
 };
 

@@ -8,9 +8,7 @@
 
 #include "err.h"
 
-enum {
-	STOP_GRACE_MS = 5000
-}; /* how long a server may still take once we were asked */
+enum { STOP_GRACE_MS = 5000 }; /* how long a server may still take once we were asked */
 
 /*
  * Catch SIGINT and SIGTERM (a second one kills at once, as the default does), ignore SIGPIPE.

@@ -20,10 +20,7 @@ enum store_map {
 	STORE_MAPS,
 };
 
-enum {
-	STORE_KEY_MAX = 511,
-	STORE_VALUE_MAX = 64 * 1024
-}; /* LMDB's own limit on keys */
+enum { STORE_KEY_MAX = 511, STORE_VALUE_MAX = 64 * 1024 }; /* LMDB's own limit on keys */
 
 struct store_value {
 	const void

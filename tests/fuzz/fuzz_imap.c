@@ -8,10 +8,7 @@
 
 #include "imap_parse.h"
 
-enum {
-	TRACE_MAX = 64 << 20,
-	LITERAL_MAX = 1 << 20
-};
+enum { TRACE_MAX = 64 << 20, LITERAL_MAX = 1 << 20 };
 
 /* What was read, so that it can be compared: each token's kind, its text, its end. */
 static void trace(struct imap_parser *p, enum imap_token t, struct buf *out)

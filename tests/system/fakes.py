@@ -340,3 +340,10 @@ def configure(program: Program, imap: Any, rspamd: Any, *, mailboxes: str = INBO
     unused = SimpleNamespace(cert=__file__)
     program.configure(Rig(rspamd, imap, unused), {SPAM: mailboxes}, rspamd=rspamd_lines,
                       account=f"insecure = true {account}", top=top)
+
+
+def by_subject(request: Request) -> Reply:
+    """What rspamd would say, by what the subject asks for: "short", "bad" or anything else."""
+    if b"Subject: short" in request.body:
+        return http(204, "contains less tokens than required for bayes classifier: 3 < 11")
+    return http(400, "Bad") if b"Subject: bad" in request.body else LEARNED

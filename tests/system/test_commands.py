@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from fakes import STAT, FakeController, FakeImap, Message, Reply, Request, configure, http
-from fakes import LEARNED
+from fakes import (LEARNED, STAT, FakeController, FakeImap, Message, Reply, Request, by_subject,
+                   configure, http)
 from ledgerfile import LedgerFile
 from program import INBOXES, ROOT, Program, Result, Rig, environment, secret_file
 from servers import Stack
@@ -27,15 +27,9 @@ SPAM, HAM = "spam@example.org", "ham@example.org"
 BOX = INBOXES[SPAM]
 
 
-def answer(request: Request) -> Reply:
-    if b"Subject: short" in request.body:
-        return http(204, "contains less tokens than required for bayes classifier: 3 < 11")
-    return http(400, "Bad") if b"Subject: bad" in request.body else LEARNED
-
-
 @pytest.fixture
 def rspamd() -> Iterator[FakeController]:
-    with FakeController(answer) as controller:
+    with FakeController(by_subject) as controller:
         yield controller
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import LEARNED, FakeController, Reply, Request, configure, http
+from fakes import FakeController, by_subject, configure
 from ledgerfile import LedgerFile, backdate, older
 from program import Program, Result, Rig
 from proxy import Fault, Proxy
@@ -28,16 +28,9 @@ AT_ONCE = "retention { learned = 0s  skipped = 0s }\n"
 DELETED, FLAGGED = r"\Deleted", r"\Flagged"
 
 
-def answer(request: Request) -> Reply:
-    """What rspamd would say, by what the subject asks for."""
-    if b"Subject: short" in request.body:
-        return http(204, "contains less tokens than required for bayes classifier: 3 < 11")
-    return http(400, "Bad") if b"Subject: bad" in request.body else LEARNED
-
-
 @pytest.fixture
 def rspamd() -> Iterator[FakeController]:
-    with FakeController(answer) as controller:
+    with FakeController(by_subject) as controller:
         yield controller
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fakes import (LEARNED, FakeController, FakeImap, Message, Reply, Request, configure, endless,
-                   fetched, http, then_cut)
+from fakes import (FakeController, FakeImap, Message, Reply, by_subject, configure, endless,
+                   fetched, then_cut)
 from program import Program, Result, Rig, environment
 from servers import Stack, crlf
 from test_liars import MEMORY, SANITIZED, measured
@@ -26,13 +26,9 @@ AT_ONCE = "retention { learned = 0s }\n"
 MARKED = {"$LearnedSpam"}
 
 
-def answer(request: Request) -> Reply:
-    return http(400, "Bad") if b"Subject: bad" in request.body else LEARNED
-
-
 @pytest.fixture
 def rspamd() -> Iterator[FakeController]:
-    with FakeController(answer) as controller:
+    with FakeController(by_subject) as controller:
         yield controller
 
 

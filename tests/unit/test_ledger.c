@@ -21,9 +21,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum {
-	NOBODY = 65534
-};
+enum { NOBODY = 65534 };
 
 static struct ledger *ledger;
 static struct err e;

@@ -23,9 +23,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum {
-	MB = 1024 * 1024
-};
+enum { MB = 1024 * 1024 };
 
 /* A copy of exactly its size, so that a sanitizer sees one byte too far. */
 static int read_copy(const char *msg, size_t len, struct mime_info *info, struct err *e)

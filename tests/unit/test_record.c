@@ -252,15 +252,7 @@ static void test_other_rounds(void **state)
 
 /* ---- what is no record ---- */
 
-enum kind {
-	UID,
-	DIGEST,
-	MAILBOX,
-	RUN,
-	U32,
-	UID_KEY,
-	KINDS
-};
+enum kind { UID, DIGEST, MAILBOX, RUN, U32, UID_KEY, KINDS };
 
 static bool decode(enum kind kind, const unsigned char *data, size_t len)
 {
@@ -375,10 +367,7 @@ static void test_ranges(void **state)
 }
 
 /* Where the answer's length stands in digest_record, and its number of reporters. */
-enum {
-	ANSWER_AT = 39,
-	REPORTERS_AT = 46
-};
+enum { ANSWER_AT = 39, REPORTERS_AT = 46 };
 
 /* An answer has the length that it says, fits, and has no NUL. */
 static void test_answer(void **state)

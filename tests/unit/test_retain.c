@@ -17,10 +17,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum {
-	DAY = 86400,
-	NOW = 1700000000
-};
+enum { DAY = 86400, NOW = 1700000000 };
 
 /* An age of its own for each group, so that a wrong one is seen. */
 static const struct conf_retention each = {

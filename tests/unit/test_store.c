@@ -25,9 +25,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum {
-	NOBODY = 65534
-};
+enum { NOBODY = 65534 };
 
 static char dir[64];   /* of this test */
 static char path[128]; /* of the file that file_in() named last */
@@ -409,9 +407,7 @@ static void expect_many(unsigned n)
 	commit();
 }
 
-enum {
-	MANY = 112 * 32
-}; /* 112 MiB: past the map's first 64 MiB, and its first doubling */
+enum { MANY = 112 * 32 }; /* 112 MiB: past the map's first 64 MiB, and its first doubling */
 
 static void test_growth(void **state)
 {
@@ -437,9 +433,7 @@ static void test_delete_many(void **state)
 	char value[45];
 	unsigned char key[4];
 	struct store_value k, v;
-	enum {
-		N = 300000
-	};
+	enum { N = 300000 };
 
 	(void)state;
 	memset(value, 'u', sizeof value);
@@ -927,9 +921,7 @@ static void test_truncated(void **state)
 
 /* ---- LMDB: no room ---- */
 
-enum {
-	ROOM = 1 << 20
-};
+enum { ROOM = 1 << 20 };
 
 /* Fill what is left of the disk but for some bytes. */
 static void fill_disk(off_t leave)

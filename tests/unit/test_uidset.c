@@ -15,9 +15,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum {
-	MODEL = 300
-}; /* UIDs 1..MODEL */
+enum { MODEL = 300 }; /* UIDs 1..MODEL */
 
 static uint32_t seed;
 

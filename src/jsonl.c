@@ -1,0 +1,11 @@
+#include "jsonl.h"
+
+#include <stdio.h>
+
+void jsonl_put(json_t *line)
+{
+	if (line)
+		json_dumpf(line, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(line);
+}
