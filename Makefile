@@ -43,7 +43,7 @@ OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 PARTS   = $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
 UNITS   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all setup check units demo bench lint fmt install uninstall clean
+.PHONY: all setup check units valgrind demo bench lint fmt install uninstall clean
 
 all: $(BUILD)/learnspool
 
@@ -83,6 +83,13 @@ setup:
 # ---- for those who work on it ----
 
 units: $(UNITS)
+
+# The unit tests under valgrind; make check has the sanitizers.
+valgrind: units
+	@for test in $(UNITS); do echo $$test; \
+	    valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+	        --suppressions=tests/unit/valgrind.supp $$test 2>&1 | grep -E '^==' && exit 1; \
+	done; true
 
 bench: all
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_learn.py
