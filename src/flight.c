@@ -38,20 +38,21 @@ static int check_backend(struct pipeline *p, struct err *e)
 
 	if (p->stat_good && clock_ms() - p->stat_good < STAT_TRUST_MS)
 		return 0;
-	if (rspamd_stat(p->rspamd, &stat, e) == -1)
+	if (rspamd_stat(p->with.rspamd, &stat, e) == -1)
 		return -1;
 	if (!stat.bayes)
 		return err_set(e, ERR_FATAL, ERR_UNREACHABLE,
 			       "rspamd %s: has lost its Bayes backend and learns nothing; see "
 			       "whether its Redis runs, then run again",
-			       p->conf->rspamd.url);
+			       p->with.conf->rspamd.url);
 	p->stat_good = clock_ms();
 	return 0;
 }
 
 static int stop_learning(struct pipeline *p, const struct answer *a, struct err *e)
 {
-	return err_set(e, ERR_FATAL, a->kind, "rspamd %s: %s", p->conf->rspamd.url, a->text);
+	return err_set(e, ERR_FATAL, a->kind, "rspamd %s: %s", p->with.conf->rspamd.url,
+		       a->text);
 }
 
 static int take_result(struct pipeline *p, const struct rspamd_result *r, struct err *e)
@@ -71,7 +72,7 @@ static int take_result(struct pipeline *p, const struct rspamd_result *r, struct
 	} else {
 		struct err second;
 
-		if (ledger_put_back(p->ledger, &c, clock_now(), &second) == -1)
+		if (ledger_put_back(p->with.ledger, &c, clock_now(), &second) == -1)
 			*e = second;
 	}
 	release(p, x);
@@ -84,8 +85,8 @@ static void pump(struct pipeline *p, int fd, short events, int ms)
 	struct rspamd_result r;
 	struct err e;
 
-	rspamd_wait(p->rspamd, fd, events, ms);
-	while (rspamd_take(p->rspamd, &r))
+	rspamd_wait(p->with.rspamd, fd, events, ms);
+	while (rspamd_take(p->with.rspamd, &r))
 		if (take_result(p, &r, &e) == -1 && p->fatal.scope == ERR_NONE)
 			p->fatal = e;
 }
@@ -109,7 +110,7 @@ static int flush(struct pipeline *p, struct err *e)
 
 		if (x->state != ITEM_STAGED)
 			continue;
-		if (rspamd_submit(p->rspamd, &job, e) == -1)
+		if (rspamd_submit(p->with.rspamd, &job, e) == -1)
 			return -1;
 		x->state = ITEM_SENT;
 		p->staged--;
@@ -147,7 +148,7 @@ int flight_failed(struct pipeline *p, struct err *e)
 /* Wait for the answers to everything that was sent. After a signal not for ever. */
 static void drain(struct pipeline *p)
 {
-	while (rspamd_in_flight(p->rspamd) > 0) {
+	while (rspamd_in_flight(p->with.rspamd) > 0) {
 		int ms = stop_limit(WAIT_MS);
 
 		if (ms == 0)
@@ -171,7 +172,7 @@ int flight_make_room(struct pipeline *p, size_t size, struct err *e)
 	for (;;) {
 		bool room =
 		    free_item(p) && (p->bytes + size <= PIPELINE_BYTES || p->bytes == 0);
-		bool busy = rspamd_in_flight(p->rspamd) > 0;
+		bool busy = rspamd_in_flight(p->with.rspamd) > 0;
 
 		if ((p->staged >= few || !room || !busy) && flush(p, e) == -1)
 			return -1;
@@ -224,7 +225,7 @@ int flight_stage(struct pipeline *p, struct source_message *m, const struct arri
 	p->bytes += x->body.len;
 	p->staged++;
 	c = copy_of(p, x);
-	return ledger_submit(p->ledger, &c, clock_now(), e);
+	return ledger_submit(p->with.ledger, &c, clock_now(), e);
 }
 
 int flight_wind_up(struct pipeline *p, bool send, struct err *e)
@@ -239,7 +240,7 @@ int flight_wind_up(struct pipeline *p, bool send, struct err *e)
 			continue;
 		c = copy_of(p, x);
 		if (rc == 0)
-			rc = ledger_put_back(p->ledger, &c, clock_now(), e);
+			rc = ledger_put_back(p->with.ledger, &c, clock_now(), e);
 		release(p, x);
 	}
 	p->staged = 0;

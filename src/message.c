@@ -10,7 +10,7 @@ static const char few_agree[] = "too few reporters agree so far";
 /* The copy waits: it is too new, or too few reporters agree with it. */
 static int hold(struct pipeline *p, const struct ledger_copy *c, const char *why, struct err *e)
 {
-	if (ledger_hold(p->ledger, c, clock_now(), e) == -1)
+	if (ledger_hold(p->with.ledger, c, clock_now(), e) == -1)
 		return -1;
 	/* A held content is told when everybody was heard (settle_held). */
 	return c->digest ? pipeline_count(p, e)
@@ -22,11 +22,11 @@ static int look_up(struct pipeline *p, const struct ledger_copy *c, enum outcome
 		   struct err *e)
 {
 	struct record_digest known;
-	int rc = ledger_digest(p->ledger, c->digest, &known, e);
+	int rc = ledger_digest(p->with.ledger, c->digest, &known, e);
 
 	if (rc != -1)
 		*outcome = ledger_decide(rc == 1 ? &known : NULL, c->class, c->date,
-					 ledger_epoch(p->ledger));
+					 ledger_epoch(p->with.ledger));
 	return rc == -1 ? -1 : 0;
 }
 
@@ -37,15 +37,16 @@ static int look_up_quorum(struct pipeline *p, const struct ledger_copy *c,
 	struct record_digest known;
 	enum mail_class class;
 
-	if (ledger_report(p->ledger, c, clock_now(), &known, e) == -1)
+	if (ledger_report(p->with.ledger, c, clock_now(), &known, e) == -1)
 		return -1;
-	class = quorum_class(&known, p->conf->reports.quorum);
+	class = quorum_class(&known, p->with.conf->reports.quorum);
 	if (class == CLASS_NONE || p->only_note)
 		*outcome = OUTCOME_HELD;
 	else if (class != c->class)
 		*outcome = OUTCOME_OVERRULED;
 	else
-		*outcome = ledger_decide(&known, class, INT64_MAX, ledger_epoch(p->ledger));
+		*outcome =
+		    ledger_decide(&known, class, INT64_MAX, ledger_epoch(p->with.ledger));
 	return 0;
 }
 
@@ -56,13 +57,15 @@ static int read_arrival(struct pipeline *p, struct source_message *m, struct arr
 	int rc;
 
 	marker_read(m->body.data, m->body.len, &a->marker);
-	*why = p->source->proof ? trust_refuses(p->trust, &a->marker, p->source->class) : NULL;
+	*why = p->source->proof ? trust_refuses(p->with.trust, &a->marker, p->source->class)
+				: NULL;
 	/* In a mailbox of one's own the envelope is the spammer's. */
-	a->who = p->source->owner ? p->source->owner : trust_reporter(p->trust, &a->marker);
-	reporter_hash(p->reporter_key, a->who, a->reporter);
+	a->who =
+	    p->source->owner ? p->source->owner : trust_reporter(p->with.trust, &a->marker);
+	reporter_hash(p->with.reporter_key, a->who, a->reporter);
 	rc = mime_read(m->body.data, m->body.len, &a->info, e);
-	if (rc == 0 && p->conf->rspamd.deliver_to_reporter)
-		reporter_digest(p->reporter_key, a->who, &a->info.digest);
+	if (rc == 0 && p->with.conf->rspamd.deliver_to_reporter)
+		reporter_digest(p->with.reporter_key, a->who, &a->info.digest);
 	return rc;
 }
 
@@ -84,12 +87,12 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 		return pipeline_settle(p, &c, NULL, OUTCOME_UNLEARNABLE, e->text, e);
 	c.digest = &a.info.digest;
 	c.reporter = a.reporter;
-	if (a.info.encrypted && p->conf->skip_encrypted)
+	if (a.info.encrypted && p->with.conf->skip_encrypted)
 		return pipeline_settle(p, &c, &a.info, OUTCOME_ENCRYPTED, NULL, e);
 	if (flight_wait_for_twin(p, c.digest, e) == -1)
 		return -1;
-	rc = p->conf->reports.quorum > 1 ? look_up_quorum(p, &c, &outcome, e)
-					 : look_up(p, &c, &outcome, e);
+	rc = p->with.conf->reports.quorum > 1 ? look_up_quorum(p, &c, &outcome, e)
+					      : look_up(p, &c, &outcome, e);
 	if (rc == -1)
 		return -1;
 	if (outcome == OUTCOME_HELD)
@@ -108,12 +111,12 @@ static int take_body(struct pipeline *p, struct source_message *m, struct err *e
 static int lose_sight(struct pipeline *p, const struct ledger_copy *c, struct err *e)
 {
 	struct record_uid r;
-	int rc = ledger_message(p->ledger, c->box, c->uid, &r, e);
+	int rc = ledger_message(p->with.ledger, c->box, c->uid, &r, e);
 
 	if (rc == 0)
-		rc = ledger_put_back(p->ledger, c, clock_now(), e);
+		rc = ledger_put_back(p->with.ledger, c, clock_now(), e);
 	else if (rc == 1)
-		rc = ledger_message_del(p->ledger, c->box, c->uid, e);
+		rc = ledger_message_del(p->with.ledger, c->box, c->uid, e);
 	return rc == -1 ? -1 : pipeline_count(p, e);
 }
 
@@ -124,19 +127,19 @@ int message_settle_held(struct pipeline *p, uint32_t uid, const struct record_ui
 	enum outcome outcome = OUTCOME_NONE;
 	struct record_digest d;
 	enum mail_class class;
-	int rc = ledger_digest(p->ledger, &r->digest, &d, e);
+	int rc = ledger_digest(p->with.ledger, &r->digest, &d, e);
 
 	*again = rc == 0;
 	if (rc != 1)
 		return rc;
 	c.date = d.verdict_at;
-	class = quorum_class(&d, p->conf->reports.quorum);
+	class = quorum_class(&d, p->with.conf->reports.quorum);
 	if (class == r->class)
-		outcome = ledger_decide(&d, class, INT64_MAX, ledger_epoch(p->ledger));
+		outcome = ledger_decide(&d, class, INT64_MAX, ledger_epoch(p->with.ledger));
 	else if (class != CLASS_NONE)
 		outcome = OUTCOME_OVERRULED;
-	else if (p->conf->reports.quorum_within != CONF_NEVER &&
-		 clock_now() - r->settled_at >= p->conf->reports.quorum_within)
+	else if (p->with.conf->reports.quorum_within != CONF_NEVER &&
+		 clock_now() - r->settled_at >= p->with.conf->reports.quorum_within)
 		outcome = OUTCOME_UNCONFIRMED;
 	*again = class == r->class && outcome == OUTCOME_NONE;
 	if (outcome != OUTCOME_NONE)
@@ -161,14 +164,15 @@ int message_take(struct pipeline *p, struct source_message *m, struct err *e)
 			 "know it",
 			 p->source->account, p->source->mailbox, m->uid);
 		p->counts.outcome[m->mark]++;
-		return ledger_adopt(p->ledger, &c, m->mark, clock_now(), e) == -1
+		return ledger_adopt(p->with.ledger, &c, m->mark, clock_now(), e) == -1
 			   ? -1
 			   : pipeline_count(p, e);
 	case SOURCE_HELD:
 		return hold(p, &c, "too new to count", e);
 	case SOURCE_UNSEEN:
-		return ledger_see(p->ledger, &c, clock_now(), e) == -1 ? -1
-								       : pipeline_count(p, e);
+		return ledger_see(p->with.ledger, &c, clock_now(), e) == -1
+			   ? -1
+			   : pipeline_count(p, e);
 	case SOURCE_REFUSED:
 		return pipeline_settle(p, &c, NULL, OUTCOME_FAILED,
 				       "the mail server does not give it", e);

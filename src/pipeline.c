@@ -24,12 +24,7 @@ struct pipeline *pipeline_new(const struct pipeline_parts *parts, bool dry_run, 
 
 	if (p == NULL)
 		return NULL;
-	p->conf = parts->conf;
-	p->ledger = parts->ledger;
-	p->rspamd = parts->rspamd;
-	p->report = parts->report;
-	p->trust = parts->trust;
-	p->reporter_key = parts->reporter_key;
+	p->with = *parts;
 	p->dry_run = dry_run;
 	p->left = max;
 	p->n = n;
@@ -64,7 +59,7 @@ bool pipeline_is_full(const struct pipeline *p)
 int pipeline_commit(struct pipeline *p, struct err *e)
 {
 	p->uncommitted = 0;
-	return ledger_commit(p->ledger, e);
+	return ledger_commit(p->with.ledger, e);
 }
 
 int pipeline_count(struct pipeline *p, struct err *e)
@@ -93,7 +88,7 @@ int pipeline_tell(struct pipeline *p, const struct ledger_copy *c, const struct 
 	p->counted = true;
 	if (outcome == OUTCOME_LEARNED)
 		p->counts.learned[c->class]++;
-	report_message(p->report, &m);
+	report_message(p->with.report, &m);
 	if (c->digest)
 		digest_hex(c->digest, hex);
 	log_info("%s account=%s mailbox=%s uid=%u class=%s digest=%.12s%s%s",
@@ -109,7 +104,7 @@ int pipeline_settle(struct pipeline *p, const struct ledger_copy *c,
 {
 	bool flipped;
 
-	if (ledger_settle(p->ledger, c, outcome, answer, clock_now(), &flipped, e) == -1)
+	if (ledger_settle(p->with.ledger, c, outcome, answer, clock_now(), &flipped, e) == -1)
 		return -1;
 	p->counts.flipped += flipped;
 	if (flipped)
@@ -122,7 +117,7 @@ int pipeline_settle(struct pipeline *p, const struct ledger_copy *c,
 static int learn_round(struct pipeline *p, struct uidset *todo, struct err *e)
 {
 	const struct source_filter filter = {
-	    .max_size = p->conf->max_size,
+	    .max_size = p->with.conf->max_size,
 	    .seen_only = p->source->seen_only,
 	    .newest = p->source->hold > 0 ? clock_now() - p->source->hold : INT64_MAX,
 	    .trust_skipped = !p->box.whole,
@@ -162,7 +157,7 @@ static int load_box(struct pipeline *p, struct err *e)
 	struct record_mailbox none;
 	bool known;
 
-	if (ledger_mailbox(p->ledger, s->account, s->mailbox, &p->box, &known, e) == -1)
+	if (ledger_mailbox(p->with.ledger, s->account, s->mailbox, &p->box, &known, e) == -1)
 		return -1;
 	if (known && p->box.uidvalidity == s->uidvalidity && !is_restored(p))
 		return 0;
@@ -180,9 +175,9 @@ static int load_box(struct pipeline *p, struct err *e)
 	/* No UID that we knew means anything now; there is no UIDVALIDITY 0. */
 	none = p->box;
 	none.uidvalidity = 0;
-	if (ledger_forget_stale(p->ledger, &none, e) == -1)
+	if (ledger_forget_stale(p->with.ledger, &none, e) == -1)
 		return -1;
-	return ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e);
+	return ledger_mailbox_put(p->with.ledger, s->account, s->mailbox, &p->box, e);
 }
 
 /* Is this message to be taken again? Settles it where that needs no look at it. */
@@ -197,7 +192,7 @@ static int is_unfinished(struct pipeline *p, uint32_t uid, const struct record_u
 		return 0;
 	if (uidset_has(&p->given_up, uid))
 		return 0;
-	if (r->outcome == OUTCOME_HELD && p->conf->reports.quorum > 1 &&
+	if (r->outcome == OUTCOME_HELD && p->with.conf->reports.quorum > 1 &&
 	    !digest_equal(&r->digest, &none))
 		return p->only_note ? 0 : message_settle_held(p, uid, r, last, again, e);
 	/* Unread messages are looked at again only when the mailbox has changed. */
@@ -215,7 +210,7 @@ static int unfinished(struct pipeline *p, struct uidset *todo, struct err *e)
 	uint32_t uid = 1;
 	int rc;
 
-	while ((rc = ledger_message_seek(p->ledger, &p->box, &uid, &r, e)) == 1) {
+	while ((rc = ledger_message_seek(p->with.ledger, &p->box, &uid, &r, e)) == 1) {
 		bool again;
 
 		if (is_unfinished(p, uid, &r, todo == NULL, &again, e) == -1)
@@ -240,7 +235,7 @@ static int learn_some(struct pipeline *p, struct uidset *todo, struct err *e)
 
 		rc = backlog_take(todo, p->left, &part, e);
 		if (rc == 0) {
-			report_mailbox(p->report, p->source->account, p->source->mailbox,
+			report_mailbox(p->with.report, p->source->account, p->source->mailbox,
 				       uidset_count(&part));
 			p->done = 0;
 			rc = learn_round(p, &part, e);
@@ -259,7 +254,7 @@ static int learn_window(struct pipeline *p, uint32_t first, uint32_t last, struc
 
 	p->found = uidset_count(&found);
 	if (rc == 0)
-		rc = backlog_add(p->ledger, &p->box, &found, &todo, e);
+		rc = backlog_add(p->with.ledger, &p->box, &found, &todo, e);
 	if (rc == 0)
 		rc = learn_some(p, &todo, e);
 	uidset_free(&found);
@@ -302,7 +297,7 @@ static int mark_all(struct pipeline *p, struct err *e)
 {
 	if (pipeline_commit(p, e) == -1)
 		return -1;
-	return mark_settled(p->ledger, p->source, &p->box, p->report, e);
+	return mark_settled(p->with.ledger, p->source, &p->box, p->with.report, e);
 }
 
 /* The mailbox was gone through to its end: the next run begins behind it. */
@@ -319,7 +314,7 @@ static int record_complete(struct pipeline *p, struct err *e)
 	    now.modseq == p->box.modseq)
 		return 0; /* nothing new: nothing is written */
 	p->box = now;
-	if (ledger_mailbox_put(p->ledger, s->account, s->mailbox, &p->box, e) == -1)
+	if (ledger_mailbox_put(p->with.ledger, s->account, s->mailbox, &p->box, e) == -1)
 		return -1;
 	return pipeline_commit(p, e);
 }
@@ -405,7 +400,7 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	if (rc == 0)
 		rc = flight_failed(p, e);
 	/* What was held may have found its quorum just now. */
-	if (rc == 0 && p->conf->reports.quorum > 1)
+	if (rc == 0 && p->with.conf->reports.quorum > 1)
 		rc = unfinished(p, NULL, e);
 	if (rc == 0)
 		rc = mark_all(p, e);
@@ -414,6 +409,6 @@ int pipeline_learn(struct pipeline *p, struct source *s, struct err *e)
 	if (rc == 0 && !p->cut_short)
 		rc = record_complete(p, e);
 	if (!p->only_note || p->counted)
-		report_mailbox_end(p->report, s->account, s->mailbox, &p->counts);
+		report_mailbox_end(p->with.report, s->account, s->mailbox, &p->counts);
 	return rc;
 }

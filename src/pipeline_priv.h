@@ -32,12 +32,7 @@ struct item {
 };
 
 struct pipeline {
-	const struct conf *conf;
-	struct ledger *ledger;
-	struct rspamd *rspamd;
-	struct report *report;
-	const struct trust *trust;
-	const struct reporter_key *reporter_key;
+	struct pipeline_parts with; /* all borrowed */
 	bool dry_run, only_note;
 	int64_t left_before;
 	int64_t left; /* messages that may still be taken; -1: no limit */

@@ -313,11 +313,6 @@ int rspamd_stat(struct rspamd *r, struct rspamd_stat *out, struct err *e)
 
 /* ---- learning ---- */
 
-int rspamd_room(const struct rspamd *r)
-{
-	return (int)r->n - r->busy;
-}
-
 int rspamd_in_flight(const struct rspamd *r)
 {
 	return r->busy;

@@ -56,13 +56,11 @@ void rspamd_close(struct rspamd *r);
  */
 int rspamd_stat(struct rspamd *r, struct rspamd_stat *out, struct err *e);
 
-/* How many more jobs fit. */
-int rspamd_room(const struct rspamd *r);
-
 /* How many jobs are in flight: submitted, their results not taken. */
 int rspamd_in_flight(const struct rspamd *r);
 
-/* Send a message to be learned; there must be room. Returns 0, or -1 with ERR_FATAL/ERR_LOCAL.
+/* Send a message to be learned; fewer than conf->connections may be in flight. Returns 0, or -1
+ * with ERR_FATAL/ERR_LOCAL.
  */
 int rspamd_submit(struct rspamd *r, const struct rspamd_job *job, struct err *e);
 
