@@ -3,6 +3,7 @@
 #   make DEV=1             warnings are errors
 #   make SAN=address,undefined
 #   make CC=clang
+#   make V=1               whole command lines
 
 VERSION = 0.1.0
 
@@ -18,13 +19,17 @@ PYTHON ?= /usr/bin/python3
 CFLAGS ?= -O2 -g
 
 BUILD    ?= build
-LIBS      = libcurl libcrypto lmdb gmime-3.0 libconfuse jansson
+LIBS      = libcurl libcrypto lmdb gmime-3.0 libconfuse jansson libsystemd
 WARNINGS  = -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wvla
-CPPFLAGS += -D_GNU_SOURCE -DLEARNSPOOL_VERSION='"$(VERSION)"' \
-            -DLEARNSPOOL_CONF='"$(sysconfdir)/learnspool/learnspool.conf"'
-ALL_CFLAGS  = -std=c11 $(WARNINGS) $(CFLAGS) $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-ALL_LDFLAGS = $(LDFLAGS)
-ALL_LIBS    = $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+LIB_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+# libinotifytools has no .pc file.
+LIB_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -linotifytools
+
+# CPPFLAGS, CFLAGS and LDFLAGS belong to whoever builds; what we cannot do without is here.
+ALL_CPPFLAGS = -D_GNU_SOURCE -Isrc -DLEARNSPOOL_VERSION='"$(VERSION)"' \
+               -DLEARNSPOOL_CONF='"$(sysconfdir)/learnspool/learnspool.conf"' $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARNINGS) $(LIB_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS  = $(LDFLAGS)
 
 ifdef DEV
 ALL_CFLAGS += -Werror
@@ -33,39 +38,84 @@ ifdef SAN
 ALL_CFLAGS  += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 ALL_LDFLAGS += -fsanitize=$(SAN)
 endif
-
 ifdef FAULT
-CPPFLAGS += -DLEARNSPOOL_FAULT
+ALL_CPPFLAGS += -DLEARNSPOOL_FAULT
 endif
 
-SOURCES = $(wildcard src/*.c)
-OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
-PARTS   = $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
-UNITS   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP
+LINK    = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
-.PHONY: all setup check units valgrind demo bench lint fmt install uninstall clean
+# One line a file; V=1 for all of it, -s for nothing.
+quiet = $(findstring s,$(firstword -$(MAKEFLAGS)))
+ifneq ($(V)$(quiet),)
+line = $(if $(V),,@)
+else
+line = @echo '  $1' $(patsubst $(BUILD)/%,%,$2);
+endif
+
+SOURCES = $(sort $(wildcard src/*/*.c))
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+PARTS   = $(filter-out $(BUILD)/obj/command/main.o,$(OBJECTS))
+FAKES   = $(foreach file,$(sort $(wildcard tests/unit/*/*.c)),$(if $(findstring /test_,$(file)),,$(file)))
+UNITS   = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/*/test_*.c)))
+
+SIM     = $(sort $(wildcard tests/sim/*.c))
+
+.PHONY: all setup check units sim sim-program valgrind demo bench soak lint fmt install uninstall clean FORCE
 
 all: $(BUILD)/learnspool
 
 $(BUILD)/learnspool: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(call line,LD,$@) $(LINK) -o $@ $^ $(LIB_LIBS)
 
-$(BUILD)/obj/%.o: src/%.c Makefile | $(BUILD)/obj
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call line,CC,$<) $(COMPILE) -c -o $@ $<
 
 # What the tests need is linked from this archive, and no more.
 $(BUILD)/parts.a: $(PARTS)
-	rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@
+	$(call line,AR,$@) $(AR) rcs $@ $^
 
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/parts.a | $(BUILD)/unit
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Isrc -MMD -MP -o $@ $< $(BUILD)/parts.a \
-	    $(ALL_LIBS) -lcmocka
+# tests/unit/fake/memory.c takes the place of the allocator.
+UNIT_WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,-u,__wrap_malloc
 
-$(BUILD)/obj $(BUILD)/unit:
-	mkdir -p $@
+$(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/fakes.a $(BUILD)/parts.a
+	$(call line,LD,$@) $(LINK) $(UNIT_WRAP) -o $@ $@.o $(BUILD)/fakes.a $(BUILD)/parts.a $(LIB_LIBS) -lcmocka
 
--include $(wildcard $(BUILD)/obj/*.d $(BUILD)/unit/*.d)
+# What several unit tests share: fakes of the interfaces, and what must hold for each kind.
+$(BUILD)/unit/%.o: tests/unit/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call line,CC,$<) $(COMPILE) -Itests/unit -c -o $@ $<
+
+.SECONDARY: $(UNITS:%=%.o)
+
+$(BUILD)/fakes.a: $(FAKES:tests/unit/%.c=$(BUILD)/unit/%.o)
+	@rm -f $@
+	$(call line,AR,$@) $(AR) rcs $@ $^
+
+# Histories of runs, users and accidents, in memory: make sim SEEDS=1:100000
+SEEDS ?= 1:100000
+
+$(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call line,CC,$<) $(COMPILE) -c -o $@ $<
+
+$(BUILD)/sim/sim: $(SIM:tests/sim/%.c=$(BUILD)/sim/%.o) $(BUILD)/parts.a
+	$(call line,LD,$@) $(LINK) -o $@ $^ $(LIB_LIBS)
+
+sim-program: $(BUILD)/sim/sim
+
+sim: sim-program
+	$(BUILD)/sim/sim -j $$(nproc) $(SEEDS)
+
+# Other flags or another compiler: everything in this folder is built again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(COMPILE) $(ALL_LDFLAGS))' | cmp -s - $@ || \
+	    echo '$(subst ','\'',$(COMPILE) $(ALL_LDFLAGS))' >$@
+
+-include $(wildcard $(BUILD)/obj/*/*.d $(BUILD)/unit/*/*.d $(BUILD)/sim/*.d)
 
 # ---- what the README shows ----
 
@@ -94,12 +144,22 @@ valgrind: units
 bench: all
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_learn.py
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_expire.py
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_guard.py
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_watch.py
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_move.py
+
+# ---- watch, with everything failing in turn: make soak MINUTES=10 SEED=1 ----
+
+MINUTES ?= 10
+
+soak: all
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/soak.py --minutes $(MINUTES) --seed $(SEED)
 
 lint: all
 	contrib/lint.sh
 
 fmt:
-	clang-format -i src/*.[ch] tests/unit/*.c tests/fuzz/*.c
+	clang-format -i src/*/*.[ch] tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/sim/*.[ch]
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/sieve $(DESTDIR)$(datadir)/dovecot \
@@ -128,7 +188,7 @@ clean:
 
 FUZZ_TIME ?= 60
 FUZZERS    = $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_BUILD = $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Isrc
+FUZZ_BUILD = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 
 .PHONY: fuzz fuzz-seeds fuzz-targets
 
@@ -148,9 +208,39 @@ fuzz-targets: $(FUZZERS:%=$(BUILD)/target/fuzz_%)
 fuzz-seeds: $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
 
 $(BUILD)/target/%: tests/fuzz/%.c tests/fuzz/fuzz.h $(BUILD)/parts.a
-	mkdir -p $(@D)
-	$(FUZZ_BUILD) -fsanitize=fuzzer -o $@ $< $(BUILD)/parts.a $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call line,CC,$<) $(FUZZ_BUILD) -fsanitize=fuzzer -o $@ $< $(BUILD)/parts.a $(LIB_LIBS)
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/standalone.c tests/fuzz/fuzz.h $(BUILD)/parts.a
-	mkdir -p $(@D)
-	$(FUZZ_BUILD) -o $@ $< tests/fuzz/standalone.c $(BUILD)/parts.a $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call line,CC,$<) $(FUZZ_BUILD) -o $@ $< tests/fuzz/standalone.c $(BUILD)/parts.a $(LIB_LIBS)
+
+# ---- the README's commands on a clean Debian: contrib/check-debian.sh ----
+
+RELEASE ?= trixie
+MODE    ?= container
+
+.PHONY: check-debian
+
+check-debian:
+	contrib/check-debian.sh $(RELEASE) $(MODE)
+
+# ---- do the unit tests test? contrib/mutants --help ----
+
+COUNT ?= 100
+SEED  ?= 1
+
+.PHONY: mutants
+mutants:
+	$(PYTHON) contrib/mutants --count $(COUNT) --seed $(SEED)
+
+# ---- other IMAP servers: docs/servers.md ----
+
+# Gets eight of them into build/conformance and tries everything on each: half an hour. SERVERS="cyrus
+# mox" selects; ARGS=--update writes the table into docs/servers.md. Not part of make check.
+.PHONY: conformance
+
+conformance: setup
+	$(MAKE) all
+	$(MAKE) BUILD=build/fault FAULT=1 all
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/conformance/conformance.py $(SERVERS) $(ARGS)

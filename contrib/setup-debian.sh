@@ -1,15 +1,17 @@
 #!/bin/sh
-# Install what learnspool needs on Debian 12: to build it, and to test it.
+# Install what learnspool needs on Debian, 12 or newer: to build it, and to test it.
 #
 #     contrib/setup-debian.sh          both
 #     contrib/setup-debian.sh build    only what building needs
 #
-# Run as root, or as a user who may use sudo. Does nothing when everything is there. The mail
-# servers are for the tests, which start private ones: those that this script brings in
-# are neither started nor enabled; those that were there before are left as they are.
+# Run as root, or as a user who may use sudo; for any other user it prints the command that root
+# must run once. Does nothing if everything is installed. The mail servers are for the tests, which
+# start private ones: servers that this script installs are neither started nor enabled; those
+# that were there before are not touched.
 set -eu
+export LC_ALL=C
 
-# package, and what it is for
+# package, and what it is for; a|b: the first one that is installed or that apt offers
 build='
 gcc                  C compiler
 make                 runs the build
@@ -21,11 +23,11 @@ libinotifytools0-dev watching a spool
 libgmime-3.0-dev     MIME
 libconfuse-dev       the configuration
 libjansson-dev       JSON
+libsystemd-dev       tells systemd what watch does
 '
 test='
 clang                the second compiler, and libFuzzer
 clang-format         make fmt, make lint
-libclang-rt-14-dev   sanitizers and libFuzzer for clang
 libcmocka-dev        unit tests
 valgrind             memory checks
 python3              system tests and the demonstration
@@ -34,55 +36,116 @@ dovecot-imapd        a real IMAP server
 dovecot-lmtpd        delivers mail to it
 dovecot-sieve        runs the scripts in sieve/
 rspamd               the real thing
-redis-server         where rspamd keeps what it learned
+redis-server|valkey-server where rspamd keeps what it learned
 postfix              carries the redirects of what users report
 mandoc               checks the manual pages
 openssl              certificates of the test servers
 procps               shows that nothing is left running
 '
-# packages with a service, which is named like the package, without -core
+# packages with a service, which has the package's name without -core
 daemons='
 dovecot-core
 postfix
 redis-server
 rspamd
+valkey-server
 '
+rust=1.88 # what tests/sieve-rs needs
+
+is_installed() {
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) || return 1
+	[ "$state" = installed ]
+}
+
+# The version that apt would install; nothing if it offers none.
+offered() {
+	apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: \([^(].*\)/\1/p'
+}
 
 # Names of the packages on standard input that are not installed.
 missing() {
-	while read -r name _; do
-		[ -n "$name" ] || continue
-		state=$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) || state=
-		[ "$state" = installed ] || echo "$name"
+	while read -r names _; do
+		[ -n "$names" ] || continue
+		first='' found=''
+		for name in $(echo "$names" | tr '|' ' '); do
+			is_installed "$name" && found=$name && break
+			[ -n "$first" ] || [ -z "$(offered "$name")" ] || first=$name
+		done
+		[ -n "$found" ] || echo "${first:-${names%%|*}}"
 	done
 }
 
+# Packages whose name or version depends on the release, as far as apt knows them.
+by_release() {
+	version=$(apt-cache depends clang 2>/dev/null |
+		sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+	[ -z "$version" ] ||
+		echo "libclang-rt-$version-dev   sanitizers and libFuzzer for clang"
+	[ -z "$(offered valkey-server)" ] || echo "valkey-server        Redis by its other name"
+	is_newer "$(cargo --version 2>/dev/null | cut -d ' ' -f 2)" && return
+	for name in cargo cargo-web; do
+		is_newer "$(offered $name)" || continue
+		echo "$name   runs the scripts in sieve/ in Stalwart's engine"
+		break
+	done
+}
+
+is_newer() {
+	[ -n "$1" ] && dpkg --compare-versions "$1" ge $rust
+}
+
 case ${1-} in
-build) wanted=$build ;;
-'') wanted=$build$test ;;
+build) all='' ;;
+'') all=yes ;;
 *)
 	echo "usage: $0 [build]" >&2
 	exit 64
 	;;
 esac
 
-names=$(echo "$wanted" | missing)
+# Packages that are always needed.
+needed() {
+	echo "$build"
+	[ -z "$all" ] || echo "$test"
+}
+
+# All packages that are wanted, as far as apt offers them now.
+list() {
+	needed
+	[ -z "$all" ] || by_release
+}
+
+names=$(list | missing)
 if [ -z "$names" ]; then
 	echo "setup-debian: everything is installed"
 	exit 0
 fi
 
-echo "setup-debian: to be installed:"
-for name in $names; do
-	echo "$wanted" | grep "^$name "
-done | sed 's/^/    /'
+may_sudo() {
+	command -v sudo >/dev/null && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }
+}
 
 if [ "$(id -u)" -ne 0 ]; then
-	echo "setup-debian: going on as root, by sudo"
-	exec sudo sh "$0" "$@"
+	if [ -z "$(needed | missing)" ]; then
+		echo "setup-debian: some tests are skipped without: $(echo "$names" | tr '\n' ' ')"
+		exit 0
+	fi
+	if may_sudo; then
+		echo "setup-debian: continuing as root, by sudo"
+		exec sudo sh "$0" "$@"
+	fi
+	script=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)/$(basename -- "$0")
+	quoted=$(printf '%s' "$script" | sed "s/'/'\\\\''/g")
+	{
+		echo "setup-debian: not installed:"
+		echo "$names" | sed 's/^/    /'
+		echo "setup-debian: only root can install packages; have root run this once:"
+		echo "    sh '$quoted'${1:+ $1}"
+	} >&2
+	exit 77
 fi
 
-# Services that are here already keep running; all that comes with the packages stays off.
+# Services that are there already keep running; services of the new packages stay off.
 ours=$(echo "$daemons" | missing)
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
@@ -94,6 +157,14 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
+# Again, because apt may not have known all packages the first time.
+wanted=$(list)
+names=$(echo "$wanted" | missing)
+echo "setup-debian: to be installed:"
+for name in $names; do
+	echo "$wanted" | grep -E "^([^ ]*\|)?$name[| ]" | tail -n 1
+done | sed 's/^/    /'
+
 case " $(echo "$names" | tr '\n' ' ')" in
 *' postfix '*)
 	command -v debconf-set-selections >/dev/null ||
@@ -102,7 +173,7 @@ case " $(echo "$names" | tr '\n' ' ')" in
 		debconf-set-selections
 	;;
 esac
-# Unquoted on purpose: one argument a package.
+# Unquoted on purpose: one argument for each package.
 # shellcheck disable=SC2086
 apt-get install -q -y --no-install-recommends $names
 

@@ -1,25 +1,29 @@
-# report-ham.sieve - a user says that a message is not spam: a copy of it goes to the ham account.
+# report-ham.sieve - a user reports that a message is not spam: a copy goes to the ham account.
 #
 # Runs    in Dovecot, by its imap_sieve plugin (RFC 6785) and the rules in contrib/dovecot, after
-#         a message left Junk by COPY (which a move is too) for any other folder, and after flags
-#         were changed in any folder (FLAG). RFC 6785 does not tell a script where a message came
-#         from, so the rule must: imapsieve_mailboxN_from = Junk.
+#         a message was copied or moved from Junk to any other folder (COPY), and after flags were
+#         changed in any folder (FLAG). In RFC 6785 a script cannot see where a message came from.
+#         In Dovecot 2.3 the rules do (imapsieve_mailboxN_from = Junk); in 2.4, whose rules
+#         cannot name the folders below Junk, this script runs after each COPY and asks Dovecot.
 # Needs   copy, editheader, environment, ihave, imap4flags, imapsieve, variables;
-#         vnd.dovecot.environment where the settings below come from Dovecot's configuration.
-# Does    nothing to the user's own message, ever. `keep` comes first and keeps what is stored;
-#         the fields that are edited after it are those of the copy only.
+#         vnd.dovecot.environment if the settings below come from Dovecot's configuration,
+#         vnd.dovecot.imapsieve if the script asks for the folder that a message came from, and
+#         vnd.dovecot.pipe if reports go into a spool.
+# Does    never change the user's own message. `keep` comes first and keeps what is stored;
+#         after it, only fields of the copy are edited.
 #
 # Other servers: Stalwart (to 0.16) compiles this script and never runs it; docs/stalwart.md.
 
 require ["copy", "editheader", "environment", "ihave", "imap4flags", "imapsieve", "variables"];
 
-# The settings. In Dovecot leave them: what contrib/dovecot/learnspool-secret.conf and
-# 90-learnspool.conf say (sieve_env_learnspool_*) is taken instead.
+# The settings. In Dovecot leave them: the values in contrib/dovecot/learnspool-secret.conf and
+# 90-learnspool.conf (sieve_env_learnspool_*) are used instead.
 set "spam" "spam@example.org";
 set "ham" "ham@example.org";
 set "junk" "Junk";
 set "trash" "Trash";
 set "token" "";
+set "spool" "";
 
 if ihave "vnd.dovecot.environment" {
 	if environment :matches "vnd.dovecot.config.learnspool_spam" "?*" { set "spam" "${0}"; }
@@ -27,10 +31,11 @@ if ihave "vnd.dovecot.environment" {
 	if environment :matches "vnd.dovecot.config.learnspool_junk" "?*" { set "junk" "${0}"; }
 	if environment :matches "vnd.dovecot.config.learnspool_trash" "?*" { set "trash" "${0}"; }
 	if environment :matches "vnd.dovecot.config.learnspool_token" "?*" { set "token" "${0}"; }
+	if environment :matches "vnd.dovecot.config.learnspool_spool" "?*" { set "spool" "${0}"; }
 }
 
-# Written for both engines: Stalwart's (sieve-rs 0.7) forgets a variable that was first set
-# inside a block, and of a list of keys in a string test it heeds the last only.
+# Written for both engines: Stalwart's (sieve-rs 0.7) forgets a variable that was first set inside
+# a block, and uses only the last key of a list in a string test.
 set "user" "";
 set "mailbox" "";
 set "changed" "";
@@ -38,24 +43,46 @@ if environment :matches "imap.user" "*" { set "user" "${0}"; }
 if environment :matches "imap.mailbox" "*" { set "mailbox" "${0}"; }
 if environment :matches "imap.changedflags" "*" { set "changed" " ${0} "; }
 
-# What the collection accounts hold was reported already, and is moved about by learnspool.
+# The folder that the message came from; empty if the server does not tell. (Only after a COPY:
+# Dovecot 2.4.5 crashes if it is asked after another event.)
+set "source" "";
+if allof (environment :is "imap.cause" "COPY", ihave "vnd.dovecot.imapsieve") {
+	if environment :matches "vnd.dovecot.mailbox-from" "?*" { set "source" "${0}"; }
+}
+
+# Mail in the collection accounts was already reported, and learnspool moves it.
 if anyof (string :is "${user}" "${spam}", string :is "${user}" "${ham}") {
 	stop;
 }
 
-# Not a report: a flag change that did not set a not-junk flag, a move to another junk folder,
-# and one to Trash: who empties Junk that way does not say that it was wanted.
+# These are not reports: a flag change that did not set a not-junk flag, a move from a folder that
+# is not for junk, a move to another junk folder, and a move to Trash, because a user who empties
+# Junk in that way does not mean that the mail was wanted.
 if environment :is "imap.cause" "FLAG" {
 	if not anyof (allof (string :contains "${changed}" " $NotJunk ", hasflag "$NotJunk"),
 	              allof (string :contains "${changed}" " NonJunk ", hasflag "NonJunk")) {
 		stop;
 	}
+} elsif not anyof (string :is "${source}" "",
+                   string :is "${source}" "${junk}",
+                   string :matches "${source}" "${junk}/*",
+                   string :matches "${source}" "${junk}.*") {
+	stop;
 } elsif anyof (string :is "${mailbox}" "${junk}",
                string :matches "${mailbox}" "${junk}/*",
                string :matches "${mailbox}" "${junk}.*",
                string :is "${mailbox}" "${trash}",
                string :matches "${mailbox}" "${trash}/*",
                string :matches "${mailbox}" "${trash}.*") {
+	stop;
+}
+
+# Without collection accounts: into a spool on this machine (contrib/dovecot/91-learnspool-spool.conf).
+# :try: whatever happens to the spool, the user's own message is kept and the move succeeds.
+if allof (not string :is "${spool}" "", ihave "vnd.dovecot.pipe") {
+	keep;
+	pipe :try "learnspool" ["submit", "--class", "ham", "--reporter", "${user}",
+	                        "--spool", "${spool}"];
 	stop;
 }
 

@@ -2,23 +2,38 @@
 
 The unit tests, the fuzz seeds and the program that the system tests run are built with address and
 undefined-behaviour sanitizers; tests that measure memory or speed use the plain build.
+With words, only these system tests are run: tests/check.py tests/system/test_learn.py
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SAN = "build/san"
-PYTEST = ["tests/system", "tests/sieve-rs", "tests/unit/vectors"]
+OTHER_TESTS = ["tests/sieve-rs", "tests/unit/vectors"]
+# System tests that run side by side: parts of about the same length, and the rest is another.
+PARTS = ({"test_sieve", "test_network", "test_learn", "test_administrators", "test_hostile"},
+         {"test_crash", "test_spool", "test_watch", "test_watch_spool"})
+SIM_SEEDS = "1:6000"
 # GLib keeps type tables for ever; what we leak ourselves is still found.
 SANITIZED = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99",
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+
+
+class Counts(NamedTuple):
+    passed: int
+    failed: int
+    skipped: int
 
 
 def make(*words: str) -> None:
@@ -27,17 +42,31 @@ def make(*words: str) -> None:
 
 def built(folder: str, sources: str) -> list[Path]:
     """The sanitized programs that were made of these sources."""
-    return [ROOT / SAN / folder / source.stem
-            for source in sorted((ROOT / "tests" / folder).glob(sources))]
+    root = ROOT / "tests" / folder
+    return [ROOT / SAN / folder / source.relative_to(root).with_suffix("")
+            for source in sorted(root.glob(sources))]
 
 
-def run_unit(binary: Path) -> tuple[int, int]:
-    """One cmocka program: how many of its tests passed and failed."""
+# One line of a cmocka program's TAP. A skip is "ok N # SKIP name", from cmocka 1.1.5 "not ok".
+TAP = re.compile(r"(?P<bad>not )?ok \d+(?P<skip> # SKIP)?(?: -)? (?P<name>.*)")
+
+
+def run_unit(binary: Path) -> Counts:
+    """One cmocka program. A test that is skipped has printed the reason: "SKIPPED: reason"."""
     result = subprocess.run([binary], cwd=ROOT, capture_output=True, text=True,
                             env={**os.environ, **SANITIZED, "CMOCKA_MESSAGE_OUTPUT": "TAP"})
-    lines = result.stdout.splitlines()
-    passed = sum(line.startswith("ok ") for line in lines)
-    failed = sum(line.startswith("not ok ") for line in lines)
+    passed, failed, skipped, reason = 0, 0, 0, "no reason given"
+    for line in result.stdout.splitlines():
+        if line.startswith("SKIPPED: "):
+            reason = line.removeprefix("SKIPPED: ")
+        elif match := TAP.fullmatch(line):
+            if match["skip"]:
+                print(f"{binary.name}: NOT TESTED: {match['name']}: {reason}")
+                skipped, reason = skipped + 1, "no reason given"
+            elif match["bad"]:
+                failed += 1
+            else:
+                passed += 1
     if result.returncode != 0 and failed == 0:
         failed = 1  # it did not come to its end
     if passed + failed == 0:
@@ -45,10 +74,10 @@ def run_unit(binary: Path) -> tuple[int, int]:
     print(f"{binary.name}: {passed} passed, {failed} failed", flush=True)
     if failed:
         print(result.stdout, result.stderr, sep="\n", flush=True)
-    return passed, failed
+    return Counts(passed, failed, skipped)
 
 
-def run_seeds() -> tuple[int, int]:
+def run_seeds() -> Counts:
     """Every seed of every fuzz target, once."""
     passed = failed = 0
     for target in built("fuzz", "fuzz_*.c"):
@@ -59,15 +88,34 @@ def run_seeds() -> tuple[int, int]:
         print(f"{target.name}: {len(seeds)} seeds", flush=True)
         if result.returncode:
             print(result.stdout, result.stderr, sep="\n", flush=True)
-    return passed, failed
+    return Counts(passed, failed, 0)
 
 
-def run_system(words: list[str]) -> tuple[int, int, int]:
-    """The system tests: passed, failed, skipped."""
+def run_sim() -> Counts:
+    """Histories of a fixed range of seeds; make sim SEEDS=... for more. One test."""
+    result = subprocess.run([ROOT / SAN / "sim/sim", "-j", "2", SIM_SEEDS], cwd=ROOT,
+                            capture_output=True, text=True, env={**os.environ, **SANITIZED})
+    print(f"sim: {result.stdout.splitlines()[-1] if result.stdout else 'nothing'}", flush=True)
+    if result.returncode:
+        print(result.stdout, result.stderr, sep="\n", flush=True)
+    return Counts(result.returncode == 0, result.returncode != 0, 0)
+
+
+def parts() -> list[list[str]]:
+    """The system tests; they mostly wait for servers."""
+    tests = (ROOT / "tests/system").glob("test_*.py")
+    names = sorted(str(path.relative_to(ROOT)) for path in tests)
+    found = [[name for name in names if Path(name).stem in part] for part in PARTS]
+    return [*found, [name for name in names if not any(name in part for part in found)]
+            + OTHER_TESTS]
+
+
+def run_pytest(words: list[str], output: IO[str] | None) -> Counts:
+    """One pytest, which prints the reason of each skip to output (None: ours)."""
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "--durations=10",
-                        f"--junitxml={report.name}", *(words or PYTEST)],
-                       cwd=ROOT, check=False,
+                        f"--junitxml={report.name}", *words],
+                       cwd=ROOT, check=False, stdout=output, stderr=output,
                        env={**os.environ, **SANITIZED, "LEARNSPOOL": str(ROOT / SAN / "learnspool"),
                             "LEARNSPOOL_PLAIN": str(ROOT / "build/learnspool")})
         suite = ElementTree.parse(report.name).getroot().find("testsuite")
@@ -76,18 +124,34 @@ def run_system(words: list[str]) -> tuple[int, int, int]:
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     if total == 0:
         failed = 1
-    return total - failed - skipped, failed, skipped
+    return Counts(total - failed - skipped, failed, skipped)
+
+
+def run_system(words: list[str]) -> list[Counts]:
+    """The system tests: those that were asked for, or all, a process for each part."""
+    if words:
+        return [run_pytest(words, None)]
+    first, *others = parts()
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in others]
+        beside = [pool.submit(run_pytest, *job) for job in zip(others, outputs)]
+        counts = [run_pytest(first, None), *(run.result() for run in beside)]
+        for output in outputs:
+            output.seek(0)
+            print(output.read(), flush=True)
+    return counts
 
 
 def main() -> int:
     os.chdir(ROOT)
     make("all")
-    make("all", "units", "fuzz-seeds", f"BUILD={SAN}", "SAN=address,undefined", "CFLAGS=-O1 -g")
-    counts = [run_unit(binary) for binary in built("unit", "test_*.c")]
+    make("all", "units", "fuzz-seeds", "sim-program", f"BUILD={SAN}", "SAN=address,undefined",
+         "CFLAGS=-O1 -g")
+    counts = [run_unit(binary) for binary in built("unit", "*/test_*.c")]
     counts.append(run_seeds())
-    passed, failed, skipped = run_system(sys.argv[1:])
-    passed += sum(count[0] for count in counts)
-    failed += sum(count[1] for count in counts)
+    counts.append(run_sim())
+    counts += run_system(sys.argv[1:])
+    passed, failed, skipped = map(sum, zip(*counts))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -9,7 +9,7 @@
 
 #include "fuzz.h"
 
-#include "conf.h"
+#include "conf/conf.h"
 
 /* The path of a file that has these bytes and is ours alone. */
 static int make_file(const uint8_t *data, size_t len, char *path, size_t size)

@@ -244,11 +244,12 @@ fn what_is_no_report_does_nothing() {
 #[test]
 fn a_flag_counts_where_it_is_set_now() {
     let spam = script("report-spam");
+    assert!(spam.contains("# These are not reports:"));
     // Stalwart's engine knows no flags of a stored message, so the script sets them itself.
     let flagged = |flag: &str| {
         spam.replacen(
-            "# Not a report:",
-            &format!("setflag \"{flag}\";\n# Not a report:"),
+            "# These are not reports:",
+            &format!("setflag \"{flag}\";\n# These are not reports:"),
             1,
         )
     };

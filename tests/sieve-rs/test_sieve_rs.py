@@ -1,5 +1,5 @@
 """The shipped Sieve scripts in Stalwart's engine: runs the Rust tests beside this file. Needs
-cargo (1.85 or newer) and its crates, from cargo's cache or else from the registry; skipped, with
+cargo (1.88 or newer) and its crates, from cargo's cache or else from the registry; skipped, with
 the reason, where either is missing. What was built goes to build/, not into the sources."""
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
+OLDEST = (1, 88)  # what the crates in Cargo.lock ask for
 TARGET = HERE.parent.parent / "build" / "sieve-rs"
 
 
@@ -20,10 +21,18 @@ def cargo(*args: str, seconds: float) -> subprocess.CompletedProcess[str]:
                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
+def cargo_version() -> str:
+    return subprocess.run(["cargo", "--version"], cwd=HERE, capture_output=True,
+                          text=True).stdout.strip()
+
+
 def crates_missing() -> str:
     """Why the crates cannot be had; "" if they are in cargo's cache now."""
     if shutil.which("cargo") is None:
         return "cargo is not installed"
+    version = re.search(r"\d+\.\d+", cargo_version())
+    if version is None or tuple(map(int, version[0].split("."))) < OLDEST:
+        return f"cargo is too old: {cargo_version()}"
     if cargo("fetch", "--offline", seconds=60).returncode == 0:
         return ""
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes import FakeController
 from program import Program, binary
 from servers import Authority, Stack, temporary_folder
 
@@ -31,6 +32,20 @@ def server_folder() -> Iterator[Path]:
     folder = temporary_folder()
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def folder(server_folder: Path) -> Path:
+    """One that other users may enter and look into."""
+    server_folder.chmod(0o755)
+    return server_folder
+
+
+@pytest.fixture
+def rspamd() -> Iterator[FakeController]:
+    """A controller that learns whatever it gets."""
+    with FakeController() as controller:
+        yield controller
 
 
 @pytest.fixture(scope="session")

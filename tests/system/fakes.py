@@ -8,6 +8,7 @@ honest and correct.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, BinaryIO, NamedTuple
 
-from program import INBOXES, Program, Rig
+from program import INBOXES, Program, Rig, secret_file
 from servers import HOST, Certificate, crlf, quoted
 
 # What is sent: bytes, or pieces one after the other; a generator may wait in between, run for
@@ -138,14 +139,20 @@ CAPABILITIES = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS MOVE ESEARCH CONDSTORE SPEC
 
 
 class FakeImap(Fake):
-    """One account with one mailbox. Stands for a Dovecot in Program.configure()."""
+    """One account with one mailbox, and "Archive" to move mail to. Tells of what add() brings
+    later, where its capabilities have IDLE or NOTIFY. Stands for a Dovecot in
+    Program.configure()."""
 
     def __init__(self, mails: Iterable[bytes | Message] = (), lies: Lies | None = None, *,
                  capabilities: str = CAPABILITIES, mailbox: str = "INBOX",
                  certificate: Certificate | None = None) -> None:
         self.mailbox = mailbox
         self.uidvalidity = 7
+        self.modseq = 5
+        self.moved: dict[int, Message] = {}  # what COPY and MOVE brought elsewhere
         self.messages: dict[int, Message] = {}
+        self.no_idle = ""  # what IDLE is answered, as a whole; @ is the tag
+        self.in_archive = False  # it is the selected mailbox
         self.uidnext = 1
         for mail in mails:
             self.add(mail)
@@ -161,6 +168,14 @@ class FakeImap(Fake):
         self.uidnext += 1
         return self.uidnext - 1
 
+    @property
+    def selected(self) -> dict[int, Message]:
+        return self.moved if self.in_archive else self.messages
+
+    @property
+    def archive(self) -> list[bytes]:
+        return [message.raw for message in self.moved.values()]
+
     def url(self, starttls: bool = False) -> str:
         return f"imap{'s' if self.context else ''}://localhost:{self.port}"
 
@@ -173,15 +188,55 @@ class FakeImap(Fake):
     def serve(self, link: socket.socket) -> None:
         with link.makefile("rb") as lines:
             self._say(link, "GREETING", b"* OK ready\r\n")
-            while line := lines.readline().decode("latin-1").rstrip("\r\n"):
+            notify, box = False, self.messages
+            while line := self._next_line(link, lines, notify):
                 tag, _, command = line.partition(" ")
                 verb, rest = self._split(command)
+                if verb == "IDLE" and self._can("IDLE"):
+                    if not self._idle(link, lines, tag, box):
+                        return
+                    continue
+                if verb in ("SELECT", "EXAMINE"):
+                    box = self.moved if rest.startswith('"Archive"') else self.messages
+                notify = notify or (verb == "NOTIFY" and self._can("NOTIFY"))
                 answer = self._login(link, lines, verb, rest) or self._answer(verb, rest)
                 text = "OK done" if answer is not None else "NO [NONEXISTENT] no such thing"
                 self._say(link, self._kind(verb, rest),
                           (answer or b"") + f"{tag} {text}\r\n".encode())
                 if verb == "LOGOUT":
                     return
+
+    def _can(self, capability: str) -> bool:
+        return capability in self.capabilities.split()
+
+    def _next_line(self, link: socket.socket, lines: BinaryIO, notify: bool) -> str:
+        """The next command; after NOTIFY what is new is told before it."""
+        known = self.uidnext
+        while notify and not select.select([link], [], [], 0.02)[0]:
+            if self.uidnext > known:
+                known = self.uidnext
+                self._say(link, "STATUS PUSH",
+                          f"* STATUS {quoted(self.mailbox)} (MESSAGES {len(self.messages)} "
+                          f"UIDNEXT {known})\r\n".encode())
+        return lines.readline().decode("latin-1").rstrip("\r\n")
+
+    def _idle(self, link: socket.socket, lines: BinaryIO, tag: str,
+              box: dict[int, Message]) -> bool:
+        """Until DONE; False where the client is gone."""
+        self.commands.append("IDLE")
+        known = len(box)
+        if self.no_idle:
+            link.sendall(self.no_idle.replace("@", tag).encode())
+            return True
+        self._say(link, "IDLE", b"+ idling\r\n")
+        while not select.select([link], [], [], 0.02)[0]:
+            if len(box) > known:
+                known = len(box)
+                self._say(link, "EXISTS", f"* {known} EXISTS\r\n".encode())
+        done = lines.readline().strip().upper()
+        if done == b"DONE":
+            self._say(link, "DONE", f"{tag} OK idled\r\n".encode())
+        return done == b"DONE"
 
     def _say(self, link: socket.socket, kind: str, honest: bytes) -> None:
         lie = self.lies.get(kind)
@@ -222,18 +277,24 @@ class FakeImap(Fake):
         return f'* LIST (\\HasNoChildren \\Junk) "/" {quoted(self.mailbox)}\r\n'.encode()
 
     def _do_select(self, rest: str) -> bytes | None:
-        if not rest.startswith(quoted(self.mailbox)):
+        there = rest.startswith('"Archive"')
+        if not there and not rest.startswith(quoted(self.mailbox)):
             return None
-        modseq = "* OK [HIGHESTMODSEQ 5] modseq\r\n" if "CONDSTORE" in self.capabilities else ""
-        return (f"* FLAGS (\\Seen)\r\n* {len(self.messages)} EXISTS\r\n* 0 RECENT\r\n"
-                f"* OK [PERMANENTFLAGS (\\Seen \\*)] limited\r\n"
-                f"* OK [UIDVALIDITY {self.uidvalidity}] valid\r\n"
-                f"* OK [UIDNEXT {self.uidnext}] next\r\n{modseq}").encode()
+        self.in_archive = there
+        modseq = (f"* OK [HIGHESTMODSEQ {self.modseq}] modseq\r\n"
+                  if "CONDSTORE" in self.capabilities else "")
+        return (f"* FLAGS (\\Seen)\r\n* {len(self.selected)} EXISTS\r\n* 0 RECENT\r\n"
+                f"* OK [PERMANENTFLAGS (\\Deleted \\Seen \\*)] limited\r\n"
+                f"* OK [UIDVALIDITY {1 if there else self.uidvalidity}] valid\r\n"
+                f"* OK [UIDNEXT {len(self.moved) + 1 if there else self.uidnext}] next\r\n"
+                f"{modseq}").encode()
 
     _do_examine = _do_select
 
     def _do_uid_search(self, rest: str) -> bytes:
-        found = self._in_set(rest.rpartition("UID ")[2])
+        found = self._in_set(rest.rpartition("UID ")[2].partition(" ")[0])
+        if rest.endswith(" DELETED"):
+            found = [uid for uid in found if "\\Deleted" in self.selected[uid].flags]
         if "RETURN" in rest:
             every = f" ALL {','.join(map(str, found))}" if found else ""
             return f'* ESEARCH (TAG "x") UID{every}\r\n'.encode()
@@ -241,8 +302,8 @@ class FakeImap(Fake):
 
     def _do_uid_fetch(self, rest: str) -> bytes:
         body = "BODY.PEEK[]" in rest
-        return b"".join(fetched(number, uid, self.messages[uid], body)
-                        for number, uid in enumerate(sorted(self.messages), 1)
+        return b"".join(fetched(number, uid, self.selected[uid], body)
+                        for number, uid in enumerate(sorted(self.selected), 1)
                         if uid in self._in_set(rest.partition(" ")[0]))
 
     def _do_uid_store(self, rest: str) -> bytes:
@@ -253,11 +314,46 @@ class FakeImap(Fake):
             self.messages[uid].flags = flags | change if how[0] == "+" else flags - change
         return b""
 
+    def _do_expunge(self, rest: str) -> bytes:
+        return self._do_uid_expunge("1:*")
+
+    def _do_uid_expunge(self, rest: str) -> bytes:
+        return self._drop([uid for uid in self._in_set(rest)
+                           if "\\Deleted" in self.messages[uid].flags])
+
+    def _do_uid_copy(self, rest: str) -> bytes | None:
+        for uid in self._in_set(rest.partition(" ")[0]):
+            message = self.messages[uid]
+            self.moved[len(self.moved) + 1] = Message(message.raw, date=message.date)
+        return b""
+
+    def _do_uid_move(self, rest: str) -> bytes | None:
+        self._do_uid_copy(rest)
+        return self._drop(self._in_set(rest.partition(" ")[0]))
+
+    def _do_status(self, rest: str) -> bytes:
+        name = rest.partition(" (")[0]
+        if name == quoted(self.mailbox):
+            return (f"* STATUS {name} (UIDVALIDITY {self.uidvalidity} UIDNEXT {self.uidnext} "
+                    f"MESSAGES {len(self.messages)} UNSEEN 0)\r\n").encode()
+        return f"* STATUS {name} (UIDVALIDITY 1 UIDNEXT {len(self.moved) + 1})\r\n".encode()
+
+    def _do_notify(self, rest: str) -> bytes | None:
+        return b"" if self._can("NOTIFY") else None
+
+    def _drop(self, uids: list[int]) -> bytes:
+        said = b""
+        for uid in uids:
+            said += f"* {sorted(self.messages).index(uid) + 1} EXPUNGE\r\n".encode()
+            del self.messages[uid]
+        return said
+
     def _in_set(self, text: str) -> list[int]:
         wanted: set[int] = set()
         for part in text.split(","):
             first, _, last = part.partition(":")
-            wanted |= {uid for uid in self.messages if int(first) <= uid <= int(last or first)}
+            end = max(self.selected, default=0) if last == "*" else int(last or first)
+            wanted |= {uid for uid in self.selected if int(first) <= uid <= end}
         return sorted(wanted)
 
 
@@ -323,7 +419,10 @@ class FakeController(Fake):
 
     @staticmethod
     def _read(stream: BinaryIO) -> Request:
-        method, path, _ = stream.readline().decode().split(" ")
+        first = stream.readline().decode()
+        if not first.endswith("\n"):
+            raise Cut  # the client is gone
+        method, path, _ = first.split(" ")
         headers = {}
         while line := stream.readline().decode("latin-1").strip():
             name, _, value = line.partition(":")
@@ -342,8 +441,20 @@ def configure(program: Program, imap: Any, rspamd: Any, *, mailboxes: str = INBO
                       account=f"insecure = true {account}", top=top)
 
 
+def configure_all(program: Program, accounts: Mapping[str, tuple[FakeImap, str]], rspamd: Any, *,
+                  rspamd_lines: str = "", top: str = "") -> None:
+    """Several accounts, each on a server of its own: name -> server and lines of its block."""
+    text = (f'rspamd {{ url = "{rspamd.url}"  {rspamd_lines} }}\n'
+            f'ledger = "{program.ledger}"\n')
+    password = secret_file(program.folder / "imap.password", "secret\n")
+    for name, (imap, lines) in accounts.items():
+        text += (f'account "{name}" {{ url = "{imap.url()}"  insecure = true  timeout = 2s\n'
+                 f'    password-file = "{password}"\n    {lines}\n}}\n')
+    secret_file(program.config, text + top)
+
+
 def by_subject(request: Request) -> Reply:
     """What rspamd would say, by what the subject asks for: "short", "bad" or anything else."""
     if b"Subject: short" in request.body:
         return http(204, "contains less tokens than required for bayes classifier: 3 < 11")
-    return http(400, "Bad") if b"Subject: bad" in request.body else LEARNED
+    return http(400, "Bad", b'{"error":"bad"}') if b"Subject: bad" in request.body else LEARNED

@@ -72,12 +72,13 @@ class LedgerFile:
 
 
 # Where a record has its times, eight bytes each (docs/ledger.md).
-TIMES = {"uid": (5,), "digest": (15, 23)}
+TIMES = {"uid": (6, 14), "digest": (12, 20, 28)}
 
 
 def older(value: bytes, name: str, seconds: int) -> bytes:
     for at in TIMES[name]:
-        when = int.from_bytes(value[at:at + 8], "big") - seconds
+        when = int.from_bytes(value[at:at + 8], "big")
+        when = max(when - seconds, 1) if when else 0  # 0 is unknown
         value = value[:at] + when.to_bytes(8, "big") + value[at + 8:]
     return value
 

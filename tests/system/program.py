@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import json
 import os
 import subprocess
@@ -19,6 +21,16 @@ INBOXES = {"spam@example.org": 'mailbox "INBOX" { class = spam }',
 
 def binary() -> Path:
     return Path(os.environ.get("LEARNSPOOL") or ROOT / "build" / "learnspool").resolve()
+
+
+@functools.cache
+def fault_program() -> Path:
+    """The program with counted steps (src/base/fault.h) and without sanitizers."""
+    build = Path("build/fault")  # make(1) knows no blanks
+    with (ROOT / "build" / "fault.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        subprocess.run(["make", "-s", "-j2", f"BUILD={build}", "FAULT=1"], cwd=ROOT, check=True)
+    return ROOT / build / "learnspool"
 
 
 @dataclass(frozen=True)

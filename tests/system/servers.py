@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
+import functools
 import grp
 import http.client
 import imaplib
@@ -38,7 +39,10 @@ from typing import Any
 HOST = "127.0.0.1"
 READY_SECONDS = 60  # a server that is not ready by then never will be
 STOP_SECONDS = 10  # then it is killed
+SERVER_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
 START_TRIES = 5  # ports may be taken between choosing and binding
+
+os.umask(0o022)  # servers run as users of their own, and read what is written here
 
 
 class ServerError(Exception):
@@ -57,6 +61,14 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return port
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones."""
+    ports: dict[int, None] = {}
+    while len(ports) < count:
+        ports[free_port()] = None
+    return list(ports)
 
 
 def temporary_folder(prefix: str = "learnspool-") -> Path:
@@ -94,8 +106,8 @@ class Server:
     def start(self) -> Any:
         for left in reversed(range(START_TRIES)):
             if not self.port:
-                for name in self.ports:
-                    setattr(self, name, free_port())
+                for name, port in zip(self.ports, free_ports(len(self.ports))):
+                    setattr(self, name, port)
             try:
                 self._launch(self.configure())
                 self._wait()
@@ -137,11 +149,10 @@ class Server:
         # setpriv has the kernel end the server when we die (exactly: the thread that started
         # it), even by SIGKILL.
         command = ["setpriv", "--pdeathsig", "TERM", "--", *command]
-        path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=dict(os.environ, PATH=path), cwd=self.folder, start_new_session=True)
+                env=dict(os.environ, PATH=SERVER_PATH), cwd=self.folder, start_new_session=True)
         atexit.register(self.stop)
 
     def _wait(self) -> None:
@@ -172,13 +183,15 @@ class Server:
 
 
 class Redis(Server):
-    """Rspamd's memory. Nothing is written to disk."""
+    """Rspamd's memory, by Redis or Valkey. Nothing is written to disk."""
 
     name = "redis"
+    programs: tuple[str, ...] = ("redis-server", "valkey-server")  # the first that is installed
 
     def configure(self) -> list[str]:
         self.folder.mkdir(exist_ok=True)
-        return ["redis-server", "--bind", HOST, "--port", str(self.port), "--save", "",
+        program = next(filter(shutil.which, self.programs), self.programs[0])
+        return [program, "--bind", HOST, "--port", str(self.port), "--save", "",
                 "--appendonly", "no", "--dir", str(self.folder)]
 
     def ready(self) -> bool:
@@ -202,6 +215,10 @@ class Redis(Server):
         if kind == b"*":
             return [self._reply(f) for _ in range(int(rest))]
         return int(rest) if kind == b":" else rest
+
+
+class Valkey(Redis):
+    programs = ("valkey-server",)
 
 
 RSPAMD_CONF = """\
@@ -249,7 +266,9 @@ filters = "chartable,regexp";
 dns {{ nameserver = ["{host}:9:1"]; timeout = 0.1s; retransmits = 1; }}
 """
 
-RSPAMD_TLDS = Path("/usr/share/rspamd/effective_tld_names.dat")
+# Debian's rspamd brought the list along, until it took that of the publicsuffix package.
+RSPAMD_TLDS = ("/usr/share/rspamd/effective_tld_names.dat",
+               "/usr/share/publicsuffix/effective_tld_names.dat")
 
 # What asks the network, or other mail servers, for an opinion: there is none in a test.
 RSPAMD_OFF = ("arc", "asn", "dkim", "dkim_signing", "dmarc", "fuzzy_check", "greylist",
@@ -292,7 +311,8 @@ class Rspamd(Server):
             files |= {"redis.conf": servers, "classifier-bayes.conf": servers}
         for name, text in (files | self.local).items():
             (local / name).write_text(text)
-        tlds = [line for line in RSPAMD_TLDS.read_text("utf-8").splitlines()
+        names = next(filter(Path.exists, map(Path, RSPAMD_TLDS))).read_text("utf-8")
+        tlds = [line for line in names.splitlines()
                 if line and "." not in line and not line.startswith("//")]
         (self.folder / "tld.dat").write_text("\n".join(tlds) + "\n", "utf-8")
         options = RSPAMD_OPTIONS.format(d=self.folder, host=HOST)
@@ -363,6 +383,31 @@ class Certificate:
     key: Path
 
 
+# openssl-ca(1) and not openssl-x509(1), which from OpenSSL 3.4 on makes no expired certificates.
+CA_CONF = """\
+[ca]
+default_ca = ours
+[ours]
+database = {d}/index
+serial = {d}/serial
+new_certs_dir = {d}
+certificate = {d}/ca.crt
+private_key = {d}/ca.key
+default_md = sha256
+unique_subject = no
+policy = names
+[names]
+commonName = supplied
+"""
+# What a strict check asks for, as Python's is from 3.13 on.
+CA_EXTENSION = "keyUsage=critical,keyCertSign,cRLSign"
+CERTIFICATE_EXTENSIONS = """\
+subjectAltName={names}
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid
+"""
+
+
 class Authority:
     """A certificate authority made on the spot."""
 
@@ -370,9 +415,12 @@ class Authority:
         self.folder = folder / "tls"
         self.folder.mkdir()
         self.cert = self.folder / "ca.crt"
-        self._key = self.folder / "ca.key"
-        self._openssl("req", "-x509", *self._new_key(self._key), "-out", self.cert,
-                      "-days", "2", "-subj", "/CN=learnspool test CA")
+        self._conf = self.folder / "ca.conf"
+        self._conf.write_text(CA_CONF.format(d=self.folder))
+        (self.folder / "index").touch()
+        self._openssl("req", "-x509", *self._new_key(self.folder / "ca.key"), "-out", self.cert,
+                      "-days", "2", "-subj", "/CN=learnspool test CA",
+                      "-addext", CA_EXTENSION)
 
     def issue(self, name: str = "server", hosts: Iterable[str] = ("localhost", HOST, "::1"),
               days: int = 2) -> Certificate:
@@ -380,11 +428,14 @@ class Authority:
         cert, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         names = [("IP:" if re.fullmatch(r"[0-9.]+|.*:.*", h) else "DNS:") + h for h in hosts]
-        extensions.write_text(f"subjectAltName={','.join(names)}\n")
+        extensions.write_text(CERTIFICATE_EXTENSIONS.format(names=",".join(names)))
         self._openssl("req", *self._new_key(key), "-out", request, "-subj", f"/CN={name}")
-        self._openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key,
-                      "-CAcreateserial", "-days", str(days), "-extfile", extensions,
-                      "-out", cert)
+        now = time.time()
+        start, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(now + day * 86400))
+                      for day in (min(days, 0) - 1, days))
+        self._openssl("ca", "-batch", "-notext", "-rand_serial", "-config", self._conf,
+                      "-in", request, "-out", cert, "-extfile", extensions,
+                      "-startdate", start, "-enddate", end)
         return Certificate(cert, key)
 
     @staticmethod
@@ -400,6 +451,7 @@ class Authority:
 
 
 DOVECOT_CONF = """\
+{head}
 protocols = imap lmtp
 listen = {host}
 base_dir = {d}/run
@@ -411,21 +463,13 @@ default_login_user = {login_user}
 first_valid_uid = 1
 
 ssl = yes
-ssl_cert = <{cert}
-ssl_key = <{key}
+{tls}
 
 auth_mechanisms = plain login
 auth_failure_delay = 0
-passdb {{
-	driver = passwd-file
-	args = scheme=PLAIN username_format=%u {users}
-}}
-userdb {{
-	driver = passwd-file
-	args = username_format=%u {users}
-}}
+{auth}
 
-mail_location = {mail_location}
+{mail}
 mail_fsync = never
 mail_max_userip_connections = 1000
 namespace inbox {{
@@ -442,7 +486,7 @@ namespace inbox {{
 }}
 
 service imap-login {{
-	service_count = 0
+	{any_number}
 	process_limit = 4
 	client_limit = 2000
 	inet_listener imap {{
@@ -457,7 +501,7 @@ service imap-login {{
 service imap {{
 	process_limit = 2000
 	client_limit = 1
-	service_count = 100
+	{a_hundred}
 }}
 service auth {{
 	client_limit = 5000
@@ -477,6 +521,54 @@ service stats {{
 	{chroot}
 }}
 """
+
+# What the two versions call differently.
+DOVECOT_23 = {
+    "head": "",
+    "tls": "ssl_cert = <{cert}\nssl_key = <{key}",
+    "auth": """\
+passdb {{
+	driver = passwd-file
+	args = scheme=PLAIN username_format=%u {users}
+}}
+userdb {{
+	driver = passwd-file
+	args = username_format=%u {users}
+}}""",
+    "mail": "mail_location = {mail_format}:~/mail",
+    "any_number": "service_count = 0",
+    "a_hundred": "service_count = 100",
+}
+DOVECOT_24 = {
+    "head": "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0",
+    "tls": "ssl_server_cert_file = {cert}\nssl_server_key_file = {key}",
+    "auth": """\
+passdb passwd-file {{
+	default_password_scheme = PLAIN
+	auth_username_format = %{{user}}
+	passwd_file_path = {users}
+}}
+userdb passwd-file {{
+	auth_username_format = %{{user}}
+	passwd_file_path = {users}
+}}""",
+    # 2.4.5 would give keywords to new mail of its own accord.
+    "mail": "mail_driver = {mail_format}\nmail_path = ~/mail\nmail_attachment_detection_options =",
+    "any_number": "restart_request_count = unlimited",
+    "a_hundred": "restart_request_count = 100",
+}
+
+
+@functools.cache
+def dovecot_version() -> tuple[int, int]:
+    """(2, 3) or (2, 4)."""
+    said = subprocess.run(["dovecot", "--version"], capture_output=True, text=True,
+                          env=dict(os.environ, PATH=SERVER_PATH))
+    match = re.match(r"(\d+)\.(\d+)", said.stdout)
+    if not match:
+        raise ServerError(f"dovecot --version: {said.stdout}{said.stderr}")
+    return int(match[1]), int(match[2])
+
 
 # One appended message: raw mail, flags, and INTERNALDATE in seconds since 1970 (None: now).
 Item = tuple[bytes, tuple[str, ...], "float | None"]
@@ -500,6 +592,7 @@ class Dovecot(Server):
         self.mail_format = mail_format
         self.extra = extra
         self.passwords: dict[str, str] = {}
+        self.fields: dict[str, str] = {}  # more fields of a user's line in the passwd-file
         # Mail is never kept as root; Dovecot refuses to.
         owner = pwd.getpwuid(os.geteuid()) if os.geteuid() else pwd.getpwnam("nobody")
         self._ids = owner.pw_uid, owner.pw_gid
@@ -511,14 +604,16 @@ class Dovecot(Server):
         os.chown(self.folder / "mail", *self._ids)
         self.certificate = self.certificate or self.authority.issue("dovecot")
         conf = self.folder / "dovecot.conf"
+        versions = DOVECOT_24 if dovecot_version() >= (2, 4) else DOVECOT_23
+        named = {name: text.format(cert=self.certificate.cert, key=self.certificate.key,
+                                   users=self.folder / "users", mail_format=self.mail_format)
+                 for name, text in versions.items()}
         # Only root can change its root; an ordinary user runs all of it as itself.
         conf.write_text(DOVECOT_CONF.format(
-            d=self.folder, host=HOST, users=self.folder / "users",
+            **named, d=self.folder, host=HOST, port=self.port,
             internal_user="dovecot" if root else me.pw_name,
             internal_group="dovecot" if root else grp.getgrgid(me.pw_gid).gr_name,
             login_user="dovenull" if root else me.pw_name,
-            cert=self.certificate.cert, key=self.certificate.key,
-            mail_location=f"{self.mail_format}:~/mail", port=self.port,
             starttls_port=self.starttls_port, lmtp_port=self.lmtp_port,
             chroot="" if root else "chroot =") + self.extra)
         self._write_users()
@@ -552,7 +647,8 @@ class Dovecot(Server):
 
     def _write_users(self) -> None:
         uid, gid = self._ids
-        lines = [f"{user}:{password}:{uid}:{gid}::{self.home(user)}::\n"
+        lines = [f"{user}:{password}:{uid}:{gid}::{self.home(user)}::"
+                 f"{self.fields.get(user, '')}\n"
                  for user, password in self.passwords.items()]
         users, new = self.folder / "users", self.folder / "users.new"
         new.write_text("".join(lines))

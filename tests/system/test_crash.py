@@ -1,8 +1,8 @@
 """kill -9 at every step: the next run ends as if nothing had happened.
 
-The program is built with counted steps (src/fault.h) around every write to the ledger, the server
-and rspamd. Each scenario runs once undisturbed; then, from the same beginning, it is killed at step
-1, 2, 3 ... and run again each time. Server, ledger and rspamd's counters must end the same.
+The program is built with counted steps (src/base/fault.h) around every write to the ledger, the
+server and rspamd. Each scenario runs once undisturbed; then, from the same beginning, it is killed
+at step 1, 2, 3 ... and run again each time. Server, ledger and rspamd's counters must end the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pathlib import Path
 
 import corpus
 import pytest
-from program import ROOT, Program, environment
-from servers import Stack
+from fakes import FakeController
+from program import Program, Rig, environment, fault_program
+from servers import Stack, crlf
+from test_forward import forward
 
 CONNECTIONS = 2
-FAULT = ROOT / "build" / "fault"
 SPAM, HAM = "spam@example.org", "ham@example.org"
 MAX_SIZE = 200_000
 NOW = 1_700_000_000
@@ -29,8 +30,7 @@ NOW = 1_700_000_000
 
 @pytest.fixture(scope="module")
 def fault_binary() -> Path:
-    subprocess.run(["make", "-s", "-j2", f"BUILD={FAULT}", "FAULT=1"], cwd=ROOT, check=True)
-    return FAULT / "learnspool"
+    return fault_program()
 
 
 def again(raw: bytes) -> bytes:
@@ -86,7 +86,7 @@ class Trial:
         if kill_at:
             more["LEARNSPOOL_FAULT_STEP"] = str(kill_at)
         command = [str(self.binary), "--config", str(self.program.config), *self.words]
-        done = subprocess.run(command, capture_output=True, env=environment(more), timeout=60)
+        done = subprocess.run(command, capture_output=True, env=environment(more), timeout=300)
         assert done.returncode in (0, -signal.SIGKILL), (done.stdout, done.stderr)
         return done.returncode
 
@@ -198,3 +198,30 @@ def test_kill_again_and_again(stack: Stack, learnspool: Program, fault_binary: P
     assert difference(end.counters, wanted.counters) <= 2 * CONNECTIONS * kills
 
 
+
+
+def test_kill_between_messages_of_one_forward(stack: Stack, program: Program,
+                                              fault_binary: Path) -> None:
+    """At every step: the next run sends what rspamd has not learned, and at most what was in
+    flight again; the letter is marked when all of it is learned."""
+    mails = [crlf(b"Subject: %d\n\nbuy %d\n" % (n, n)) for n in range(3)]
+    for step in range(1, 100):
+        stack.clean()
+        shutil.rmtree(program.ledger)
+        program.ledger.mkdir()
+        stack.dovecot.append_many(SPAM, "INBOX", [forward(*mails)])
+        with FakeController() as rspamd:
+            program.configure(Rig(rspamd, stack.dovecot, stack.authority),
+                              {SPAM: 'mailbox "INBOX" { class = spam }'}, account="unwrap = yes")
+            command = [fault_binary, "--config", program.config, "learn"]
+            done = subprocess.run(command, capture_output=True, timeout=60,
+                                  env=environment({"LEARNSPOOL_FAULT_STEP": str(step)}))
+            if done.returncode == 0:
+                assert step > 10
+                return
+            assert done.returncode == -signal.SIGKILL
+            assert program("learn").rc == 0
+            bodies = [request.body for request in rspamd.learns]
+            assert sorted(set(bodies)) == mails and len(bodies) <= len(mails) + 1, step
+        assert all("$LearnedSpam" in flags for flags in stack.dovecot.flags(SPAM).values())
+    raise AssertionError("it never ends")

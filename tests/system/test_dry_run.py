@@ -54,7 +54,7 @@ def test_json_says_the_same(stack: Stack, learnspool: Program) -> None:
     """The first line carries the schema's version; each message is one line of facts."""
     stack.dovecot.append_many(SPAM, "INBOX", MAILS)
     events = learnspool("learn", "--dry-run", "--json").events
-    assert events[0]["event"] == "start" and events[0]["schema"] == 1
+    assert events[0]["event"] == "start" and events[0]["schema"] == 2
     assert events[0]["dry_run"] is True
     messages = [event for event in events if event["event"] == "message"]
     assert [message["uid"] for message in messages] == [1, 2, 3, 4, 5, 6]

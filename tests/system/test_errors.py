@@ -4,6 +4,7 @@ the right exit status, and nothing changed."""
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def test_rspamd_without_redis(stack: Stack, learnspool: Program, server_folder: 
 def test_redis_dies_in_the_middle(stack: Stack, learnspool: Program,
                                   server_folder: Path) -> None:
     """The run stops with the cure; not one message more is marked than rspamd learned, and
-    once Redis is back the next run learns the rest. (rspamd 3.4 answers status "1" then, and
-    crashes now and then.)"""
+    once Redis is back the next run learns the rest. (rspamd 3.4 then answers with status "1", or
+    crashes; 3.12 with status 500.)"""
     stack.dovecot.append_many(SPAM, "INBOX", corpus.spam()[:60])
     with Proxy(stack.redis.port) as proxy:
         servers = f'servers = "127.0.0.1:{proxy.port}";\n'
@@ -58,7 +59,8 @@ def test_redis_dies_in_the_middle(stack: Stack, learnspool: Program,
             wait_until(lambda: rspamd.learns()[0] >= 10, 20, "some messages are learned")
             proxy.close()
             _, err = run.communicate(timeout=60)
-            assert run.returncode == 69 and err.count(b"\n") == 1, err
+            assert err.count(b"\n") == 1, err
+            assert run.returncode == 69, err
             assert b"Redis" in err or b"cannot be reached" in err, err
             marked = sum("$LearnedSpam" in f for f in stack.dovecot.flags(SPAM).values())
             # rspamd may have learned what it could not say any more.
@@ -172,7 +174,7 @@ def test_answers_that_settle_a_message(program: Program, answer: bytes, outcome:
     (http(200, "OK", b"<html><title>Welcome to nginx!</title>"), "nginx"),
     (http(200, "OK", b'{"error":"\x1b[2J\xe2\x80\xae"}'), "\\x1b[2J"),
     (http(302, "Found", b"", b"Location: http://127.0.0.1/\r\n"), "Found"),
-    (http(400, "Bad", b'{"error":"Empty body is not permitted"}'), "Empty body"),
+    (http(400, "Bad", b'{"error":"Bad request"}'), "Bad request"),
     (http(413, "Entity too large", b"<html>413</html>"), "413"),
     (http(418, "teapot"), "teapot"),
     (lambda: endless(b"HTTP/1.1 200 OK\r\n", b"X-Header: and so on\r\n"), "longer than any"),
@@ -181,10 +183,15 @@ def test_answers_that_settle_a_message(program: Program, answer: bytes, outcome:
 def test_answers_that_do_not(program: Program, answer: bytes | Callable[[], Reply],
                              words: str) -> None:
     """Anything that is not rspamd saying that it learned is a failure of this message: it is
-    sent once, not marked, explained, and the run goes on and exits with 1."""
+    sent once, not marked, explained, and the run goes on and exits with 1. It has failed only
+    where rspamd itself refused it; a proxy's page is no answer."""
     imap, rspamd, done = answered(
         program, lambda request: answer if isinstance(answer, bytes) else answer(), 1)
-    assert reason(done)[0] == "failed" and words in reason(done)[1], reason(done)
+    refused_by_rspamd = isinstance(answer, bytes) and (
+        b'{"error"' in answer and b"\x1b" not in answer
+        or (b" 204 " in answer and b"No Content" not in answer))
+    assert reason(done)[0] == ("failed" if refused_by_rspamd else "unanswered"), reason(done)
+    assert words in reason(done)[1], reason(done)
     assert imap.flags() == {1: set(), 2: {"$LearnedSpam"}}
     assert len(rspamd.learns) == 2
 
@@ -209,7 +216,7 @@ def test_answers_that_are_tried_again(program: Program, answer: bytes | Callable
     imap, rspamd, done = answered(
         program, lambda request: answer if isinstance(answer, bytes) else answer(), 1,
         "tries = 2  timeout = 1s")
-    assert reason(done)[0] == "failed" and words in reason(done)[1], reason(done)
+    assert reason(done)[0] == "unanswered" and words in reason(done)[1], reason(done)
     assert imap.flags() == {1: set(), 2: {"$LearnedSpam"}}
     assert len(rspamd.learns) == 3
 
@@ -292,6 +299,17 @@ def test_nothing_is_asked_for_by_default(program: Program) -> None:
         assert not {"learn-type", "classifier", "deliver-to"} & rspamd.learns[0].headers.keys()
 
 
+def no_ipv6() -> str:
+    """Why nothing can listen on ::1; "" if it can."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        return f"no IPv6 on loopback: {error}"
+    return ""
+
+
+@pytest.mark.skipif(bool(no_ipv6()), reason=no_ipv6())
 def test_ipv6(program: Program) -> None:
     """http://[::1]:PORT."""
     with FakeController(host="::1") as rspamd, FakeImap(MAILS[:1]) as imap:
@@ -324,7 +342,7 @@ def test_a_wrong_mail_password(stack: Stack, learnspool: Program) -> None:
 
 @pytest.mark.parametrize("name, options, words", [
     ("expired", {"days": -1}, "has expired"),
-    ("other", {"hosts": ["mail.example.org"]}, "target host name 'localhost'"),
+    ("other", {"hosts": ["mail.example.org"]}, "'localhost'"),
     ("good", {}, "unable to get local issuer certificate"),
 ])
 def test_certificates_are_verified(program: Program, authority: Authority, name: str,
@@ -366,8 +384,8 @@ def test_a_missing_folder(stack: Stack, learnspool: Program) -> None:
     learnspool.configure(stack, {SPAM: boxes})
     stack.dovecot.append_many(SPAM, "INBOX", MAILS)
     done = learnspool("learn")
-    refused(done, done.rc, SPAM, "mailbox No such")
-    assert done.rc in (69, 78) and stack.rspamd.learns() == (3, 0)
+    refused(done, 78, SPAM, "mailbox No such", "there is none of this name")
+    assert stack.rspamd.learns() == (3, 0)
     with stack.dovecot.session(SPAM) as link:
         assert not any(b"No such" in line for line in stack.dovecot.check(link.list()))
 
@@ -431,6 +449,20 @@ def test_a_configuration_that_others_may_write(program: Program) -> None:
     (["learn", "--max", "-1"], "--max"),
     (["learn", "--max", "1x"], "--max"),
     (["learn", "more"], "more"),
+    (["learn", "--class", "spam"], "--class"),
+    (["learn", "--class", "spam", "--account", "me@example.org", "mail"], "--account"),
+    (["learn", "--class", "junk", "mail"], "junk"),
+    (["learn", "--balance", "2:1:3"], "2:1:3"),
+    (["check", "more"], "more"),
+    (["stats", "--dry-run"], "stats takes no --dry-run"),
+    (["check", "--json"], "check takes no --json"),
+    (["reset", "--account", "me@example.org"], "reset takes no --account"),
+    (["stats", "--max", "1"], "stats takes no --max"),
+    (["run", "--yes"], "run takes no --yes"),
+    (["run", "--retrain"], "run takes no --retrain"),
+    (["run", "--class", "spam"], "run takes no --class"),
+    (["run", "--guard"], "run takes no --guard"),
+    (["expire", "--balance", "2:1"], "expire takes no --balance"),
     (["lern"], "lern"),
 ])
 def test_a_wrong_command_line(program: Program, args: list[str], words: str) -> None:

@@ -13,18 +13,35 @@ from pathlib import Path
 import corpus
 import pytest
 from program import Program, Rig, secret_file
-from servers import Dovecot, Stack
+from servers import Dovecot, Stack, dovecot_version
 
 USER = "spam@example.org"
 KEY = b"a key for tests that is long enough for HS256"
 
 # Tokens are checked by Dovecot itself, with a key of its own: no server of an identity provider.
-OAUTH = """
+OAUTH_23 = """
 auth_mechanisms = {mechanisms}
 passdb {{
 	driver = oauth2
 	mechanisms = xoauth2 oauthbearer
 	args = {conf}
+}}
+"""
+OAUTH_24 = """
+auth_mechanisms = {mechanisms}
+oauth2 {{
+	introspection_mode = local
+	username_attribute = email
+	oauth2_local_validation {{
+		dict fs {{
+			fs posix {{
+				prefix = {keys}/
+			}}
+		}}
+	}}
+}}
+passdb oauth2 {{
+	mechanisms_filter = xoauth2 oauthbearer
 }}
 """
 OAUTH_CONF = """
@@ -57,7 +74,9 @@ def bearer(stack: Stack, server_folder: Path, request: pytest.FixtureRequest) ->
     conf.write_text(OAUTH_CONF.format(keys=server_folder / "keys"))
     for path in (server_folder, *server_folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    extra = OAUTH.format(mechanisms=f"plain {request.param}", conf=conf)
+    oauth = OAUTH_23 if dovecot_version() < (2, 4) else OAUTH_24
+    extra = oauth.format(mechanisms=f"plain {request.param}", conf=conf,
+                         keys=server_folder / "keys")
     with Dovecot(server_folder / "dovecot", stack.authority, extra=extra) as dovecot:
         dovecot.add_user(USER)
         dovecot.append_many(USER, "INBOX", corpus.spam()[:3])

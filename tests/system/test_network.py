@@ -4,7 +4,6 @@ where a run without the fault would have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,8 @@ from proxy import Fault, Proxy
 from servers import HOST, Dovecot, Stack, crlf
 
 SPAM = "spam@example.org"
-MAILS = [crlf(raw) for raw in sorted(corpus.spam(), key=len)[:6]]
+# Each may be sent twice, so they must be such as rspamd knows again.
+MAILS = [crlf(raw) for raw in corpus.short(corpus.spam(), 6)]
 
 
 BOX = {SPAM: 'mailbox "INBOX" { class = spam }'}
@@ -46,12 +46,6 @@ class Link:
 
     def url(self, starttls: bool = False) -> str:
         return self._url
-
-
-@pytest.fixture
-def rspamd() -> Iterator[FakeController]:
-    with FakeController() as controller:
-        yield controller
 
 
 def given(rspamd: FakeController) -> list[bytes]:
@@ -102,12 +96,10 @@ SAID = {
     "before the end of FETCH": Fault("cut", rb"L5 OK", before=True),
     "after the end of FETCH": Fault("cut", rb"L5 OK[^\n]*\n"),
     "before STORE is done": Fault("cut", rb"L\d+ OK Store", before=True),
-    "before the second STORE is done": Fault("cut", rb"OK Store[^\n]*\n"),
-    "in the answer to the second STORE": Fault("cut", rb"OK Store[^\n]*\n.*?OK St"),
-    "after the second STORE": Fault("cut", rb"OK Store[^\n]*\n.*?OK Store[^\n]*\n"),
+    "in the answer to STORE": Fault("cut", rb"OK St"),
 }
 # Before there was a session: the exit status then.
-NEVER = {"greeting": 69, "log-in": 69, "before CAPABILITY": 75, "in CAPABILITY": 75}
+NEVER = {"greeting": 69, "log-in": 75, "before CAPABILITY": 75, "in CAPABILITY": 75}
 # Of what we say.
 ASKED = {
     "in CAPABILITY": Fault("cut", rb"L1 CAP", up=True),
@@ -140,10 +132,14 @@ def test_imap_is_cut_once(stack: Stack, program: Program) -> None:
 
 @pytest.mark.parametrize("name", ["in a literal", "before STORE is done"])
 def test_imap_is_always_cut(stack: Stack, program: Program, name: str) -> None:
-    """A bounded number of new connections in one run, then exit 75 and everything recorded."""
+    """A bounded number of new connections in one run, then exit 75 and everything recorded. Where
+    it is always cut in a message, these are set aside and named, and the others are learned."""
     with FakeController() as rspamd:
         fault = replace((SAID | ASKED)[name], times=4)
         done = survive(stack, program, rspamd, fault, "always")
+        if name == "in a literal":
+            assert done.rc == 1 and done.out.count("the connection breaks at it") == 4, done
+            return
         assert done.rc == 75 and done.err.count("connecting again") == 3, done
         assert len(given(rspamd)) == len(MAILS)
 
@@ -167,16 +163,26 @@ def test_imap_is_slow(stack: Stack, program: Program) -> None:
 
 
 def test_imap_is_cut_anywhere(stack: Stack, program: Program) -> None:
-    """The same by bytes: every 800th that comes from the server."""
+    """The same by bytes: every 800th that comes from the server. Before the greeting is whole 69,
+    before there is a session 75, and after that the run connects again."""
     size = sum(map(len, MAILS)) + 1200
-    for at in range(400, size, 800):
+    statuses = []
+    for at in range(0, size, 800):
         with FakeController() as rspamd:
             done = survive(stack, program, rspamd, Fault("cut", at), f"at {at}")
-            assert done.rc in (0, 69), (at, done)
+            assert done.rc == 0 or "connecting again" not in done.err, (at, done)
+            statuses.append(done.rc)
+    assert is_in_order(statuses) and set(statuses) == {69, 75, 0}, statuses
+
+
+def is_in_order(statuses: list[int]) -> bool:
+    """The later it is cut, the more has been done."""
+    return statuses == sorted(statuses, key=(69, 75, 0).index)
 
 
 def test_tls_is_cut(stack: Stack, program: Program) -> None:
     """The same through TLS: in its handshake, in its records, and without its farewell."""
+    statuses = []
     for at in (0, 100, 1500, 3000, 6000, 9000):
         box, fault = f"tls {at}", Fault("cut", at)
         boxes = {SPAM: f'mailbox "{box}" {{ class = spam }}'}
@@ -186,10 +192,12 @@ def test_tls_is_cut(stack: Stack, program: Program) -> None:
             program.configure(Rig(rspamd, Link(stack.dovecot, proxy, tls=True), stack.authority),
                               boxes)
             done = program("learn")
-            assert proxy.happened == 1 and done.rc in (0, 69), (at, done)
+            assert proxy.happened == 1, (at, done)
+            statuses.append(done.rc)
             program.configure(Rig(rspamd, stack.dovecot, stack.authority), boxes)
             assert program("learn").rc == 0 and sorted(given(rspamd)) == sorted(MAILS)
         assert all("$LearnedSpam" in f for f in stack.dovecot.flags(SPAM, box).values())
+    assert statuses[:2] == [69, 69] and is_in_order(statuses), statuses
 
 
 # ---- rspamd ----
@@ -234,6 +242,7 @@ def test_rspamd_is_always_cut(stack: Stack, program: Program) -> None:
         done = program("learn")
         assert done.rc in (1, 69) and proxy.happened <= 2 * len(MAILS)
     assert not any("$LearnedSpam" in f for f in stack.dovecot.flags(SPAM).values())
+    stack.rspamd.wait_quiet()  # it gave up with requests on their way
     program.configure(stack, BOX)
     done = program("learn", "--json")
     assert done.rc == 0 and stack.rspamd.learns() == (6, 0)

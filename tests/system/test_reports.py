@@ -13,6 +13,7 @@ import pytest
 
 import postfix
 from fakes import LEARNED, FakeController, FakeImap, Message, Request, configure
+from ledgerfile import backdate
 from postfix import Postfix
 from program import INBOXES, Program, Result, secret_file
 from servers import HOST, Stack, temporary_folder
@@ -71,7 +72,8 @@ def proving(program: Program, more: str = "") -> str:
 
 def learn(program: Program, *args: str) -> Result:
     result = program("learn", "--json", *args)
-    assert result.rc == 0, result
+    # Where most of it proves nothing, that is an alarm.
+    assert result.rc == ("do not prove" in result.err), result
     return result
 
 
@@ -134,10 +136,10 @@ def test_what_proves_nothing_is_never_learned(stack: Stack, program: Program) ->
         assert found[uid][0] == "untrusted" and reason in found[uid][1], what
     assert found[last] == ("learned", None)
     assert stack.rspamd.learns() == (0, 1)
-    assert done.event("summary")["untrusted"] == n
+    assert done.event("summary")["untrusted"] == n and f"{n} of {last} reports" in done.err
     assert marks(stack, HAM) == ["$LearnSkipped"] * n + ["$LearnedHam"]
-    assert f", {n} untrusted\n" in program("stats").out
-    assert program("stats", "--json").event("stats")["untrusted"] == n
+    assert re.search(rf"^  untrusted +{n}$", program("stats").out, re.MULTILINE)
+    assert program("stats", "--json").event("stats")["done"]["untrusted"] == n
 
     assert f"{n} would expire ({n} untrusted)" in program("expire", "--dry-run").out
     assert program("expire").rc == 0
@@ -471,12 +473,12 @@ def test_max_with_a_quorum(stack: Stack, program: Program) -> None:
 
 
 def test_a_quorum_that_is_not_reached_in_time(stack: Stack, program: Program) -> None:
-    top = proving(program, "quorum = 2  quorum-within = 1s") + "retention { skipped = 0s }\n"
+    top = proving(program, "quorum = 2  quorum-within = 3s") + "retention { skipped = 0s }\n"
     program.configure(stack, top=top)
     stack.dovecot.append(SPAM, "INBOX", report("spam", 1))
     assert outcomes(learn(program)) == {("spam", 1): "held"}
     assert program("expire").rc == 0 and len(stack.dovecot.messages(SPAM)) == 1
-    time.sleep(2)
+    time.sleep(4)
     assert outcomes(learn(program)) == {("spam", 1): "unconfirmed"}
     assert marks(stack, SPAM) == ["$LearnSkipped"] and stack.rspamd.learns() == (0, 0)
     assert program("expire").rc == 0 and stack.dovecot.messages(SPAM) == {}
@@ -495,7 +497,7 @@ def test_what_is_too_new_is_held_and_not_fetched(program: Program) -> None:
         assert [line for line in imap.commands if "BODY" in line and " 2 " in line] == []
         assert imap.flags() == {1: {"$LearnedSpam"}, 2: set()}
         assert program("learn").out.count("1 held") == 1
-        imap.messages[2].date = "01-Feb-2024 10:11:12 +0000"
+        backdate(program.ledger, 86400)
         assert outcomes(learn(program)) == {("spam", 2): "learned"}
         assert [request.body for request in rspamd.learns] == [mail(1), mail(2)]
 

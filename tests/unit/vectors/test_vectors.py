@@ -27,12 +27,12 @@ def test_page_prints_the_vectors() -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    "head",
     [
-        b"Content-Type: message/rfc822\n\n" * 65 + b"Subject: x\n\nx\n",
+        b"Content-Type: message/rfc822\n\n" * 65 + b"Subject: x\n\n",
         b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 2001,
     ],
+    ids=["nested", "many parts"],
 )
-def test_reference_refuses_what_is_past_a_cap(message: bytes) -> None:
-    with pytest.raises(digest_ref.Refused):
-        digest_ref.digest(message)
+def test_reference_reads_on_past_a_cap(head: bytes) -> None:
+    assert digest_ref.digest(head + b"x y\n") != digest_ref.digest(head + b"x z\n")

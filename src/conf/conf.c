@@ -1,0 +1,667 @@
+#include "conf/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <confuse.h>
+
+#include "conf/conf_check.h"
+#include "conf/conf_key.h"
+#include "conf/conf_scan.h"
+
+#define BAD(e, ...)  err_set(e, ERR_FATAL, ERR_CONFIG, __VA_ARGS__)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+	SECOND = 1,
+	HOUR = 3600,
+	DAY = 86400,
+	AGE_MAX = 3650 * DAY,
+	MAX_KEYS = 24, /* of one block, including its subblocks and the end of the table */
+};
+
+/* ---- the keys, block by block; learnspool.conf(5) explains them ---- */
+
+/* clang-format off */
+#define KEY(type, name, set, field)             {name, set, offsetof(type, field), 0, 0}
+#define RANGE(type, name, set, field, min, max) {name, set, offsetof(type, field), min, max}
+#define SECRET(type, name, field, kind) RANGE(type, name, conf_set_secret, field, kind, 0)
+#define SECRETS_OF(type, prefix, field) \
+	SECRET(type, prefix "-file", field, SECRET_FILE), \
+	SECRET(type, prefix "-env", field, SECRET_ENV), \
+	SECRET(type, prefix "-command", field, SECRET_COMMAND), \
+	SECRET(type, prefix "-credential", field, SECRET_CREDENTIAL)
+#define SECRETS(type, prefix) SECRETS_OF(type, prefix, password)
+#define TOKENS(type, field) SECRETS_OF(type, "token", field)
+#define END                                     {NULL, NULL, 0, 0, 0}
+/* clang-format on */
+
+static const struct conf_key file_keys[] = {
+    KEY(struct conf, "ledger", conf_set_path, ledger),
+    RANGE(struct conf, "max-size", conf_set_size, max_size, 1 << 10, CONF_MAX_MESSAGE),
+    KEY(struct conf, "balance", conf_set_balance, balance),
+    KEY(struct conf, "encrypted", conf_set_encrypted, skip_encrypted),
+    END,
+};
+
+static const struct conf_key rspamd_keys[] = {
+    KEY(struct conf_rspamd, "url", conf_set_url, url),
+    KEY(struct conf_rspamd, "insecure", conf_set_flag, insecure),
+    SECRETS(struct conf_rspamd, "password"),
+    KEY(struct conf_rspamd, "ca-file", conf_set_path, ca_file),
+    RANGE(struct conf_rspamd, "connections", conf_set_int, connections, 1, 64),
+    RANGE(struct conf_rspamd, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
+    RANGE(struct conf_rspamd, "tries", conf_set_int, tries, 1, 20),
+    KEY(struct conf_rspamd, "bulk", conf_set_flag, bulk),
+    KEY(struct conf_rspamd, "classifier", conf_set_string, classifier),
+    KEY(struct conf_rspamd, "deliver-to", conf_set_string, deliver_to),
+    END,
+};
+
+static const struct conf_key account_keys[] = {
+    KEY(struct conf_account, "url", conf_set_url, url),
+    KEY(struct conf_account, "user", conf_set_string, user),
+    KEY(struct conf_account, "reporter", conf_set_string, reporter),
+    KEY(struct conf_account, "insecure", conf_set_flag, insecure),
+    KEY(struct conf_account, "ca-file", conf_set_path, ca_file),
+    KEY(struct conf_account, "auth", conf_set_auth, auth),
+    SECRETS(struct conf_account, "password"),
+    SECRETS(struct conf_account, "token"),
+    RANGE(struct conf_account, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
+    KEY(struct conf_account, "unwrap", conf_set_keep, unwrap),
+    KEY(struct conf_account, "keep", conf_set_keep, keep),
+    KEY(struct conf_account, "trusted", conf_set_keep, trusted),
+    END,
+};
+
+static const struct conf_key mailbox_keys[] = {
+    KEY(struct conf_mailbox, "class", conf_set_class, class),
+    KEY(struct conf_mailbox, "seen-only", conf_set_flag, seen_only),
+    KEY(struct conf_mailbox, "keep", conf_set_keep, keep),
+    KEY(struct conf_mailbox, "trusted", conf_set_keep, trusted),
+    RANGE(struct conf_mailbox, "hold", conf_set_delay, hold, 0, AGE_MAX),
+    END,
+};
+
+static const struct conf_key reports_keys[] = {
+    TOKENS(struct conf_reports, token),
+    KEY(struct conf_reports, "senders", conf_set_string, senders),
+    KEY(struct conf_reports, "received", conf_set_string, received),
+    RANGE(struct conf_reports, "quorum", conf_set_int, quorum, 1, CONF_MAX_QUORUM),
+    RANGE(struct conf_reports, "quorum-within", conf_set_age, quorum_within, SECOND, AGE_MAX),
+    RANGE(struct conf_reports, "hold", conf_set_delay, hold, 0, AGE_MAX),
+    KEY(struct conf_reports, "recipient-delimiter", conf_set_delimiter, delimiter),
+    END,
+};
+
+static const struct conf_key retention_keys[] = {
+    RANGE(struct conf_retention, "learned", conf_set_age, learned, 0, AGE_MAX),
+    RANGE(struct conf_retention, "known", conf_set_age, known, 0, AGE_MAX),
+    RANGE(struct conf_retention, "skipped", conf_set_age, skipped, 0, AGE_MAX),
+    RANGE(struct conf_retention, "untrusted", conf_set_age, untrusted, 0, AGE_MAX),
+    RANGE(struct conf_retention, "failed", conf_set_age, failed, 0, AGE_MAX),
+    RANGE(struct conf_retention, "forget", conf_set_age, forget, SECOND, AGE_MAX),
+    {"action", conf_set_action, 0, 0, 0}, /* sets two fields: it gets the whole struct */
+    RANGE(struct conf_retention, "max-per-run", conf_set_int, max_per_run, 1, 10000000),
+    KEY(struct conf_retention, "without-uidplus", conf_set_flag, without_uidplus),
+    END,
+};
+
+static const struct conf_key watch_keys[] = {
+    RANGE(struct conf_watch, "poll", conf_set_seconds, poll, SECOND, DAY),
+    RANGE(struct conf_watch, "rescan", conf_set_seconds, rescan, SECOND, DAY),
+    KEY(struct conf_watch, "expire-at", conf_set_daily, expire_at),
+    END,
+};
+
+static const struct conf_key spool_keys[] = {
+    KEY(struct conf_spool, "trust", conf_set_string, trust),
+    KEY(struct conf_spool, "unwrap", conf_set_keep, unwrap),
+    END,
+};
+
+/* ---- defaults ---- */
+
+struct conf *conf_default(void)
+{
+	struct conf *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->rspamd.connections = 16;
+	c->rspamd.timeout = 30;
+	c->rspamd.tries = 4;
+	c->rspamd.url = strdup("http://localhost:11334");
+	c->ledger = strdup("/var/lib/learnspool");
+	c->reports.delimiter = strdup("+");
+	c->max_size = 10 << 20;
+	c->reports.quorum = 1;
+	c->reports.quorum_within = 30 * DAY;
+	c->retention = (struct conf_retention){
+	    .learned = CONF_NEVER,
+	    .known = CONF_NEVER,
+	    .skipped = CONF_NEVER,
+	    .untrusted = CONF_NEVER,
+	    .failed = CONF_NEVER,
+	    .forget = 400 * DAY,
+	    .action = CONF_DELETE,
+	    .max_per_run = 5000,
+	};
+	c->watch = (struct conf_watch){.poll = 60, .rescan = HOUR, .expire_at = 3 * 60 + 30};
+	if (c->rspamd.url == NULL || c->ledger == NULL || c->reports.delimiter == NULL) {
+		conf_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void account_free(struct conf_account *a)
+{
+	for (size_t i = 0; i < a->n_mailboxes; i++)
+		free(a->mailboxes[i].name);
+	free(a->mailboxes);
+	free(a->name);
+	free(a->url);
+	free(a->user);
+	free(a->reporter);
+	free(a->ca_file);
+	free(a->password.where);
+}
+
+void conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < c->n_accounts; i++)
+		account_free(&c->accounts[i]);
+	for (size_t i = 0; i < c->n_spools; i++) {
+		free(c->spools[i].path);
+		free(c->spools[i].trust);
+	}
+	free(c->accounts);
+	free(c->spools);
+	free(c->rspamd.url);
+	free(c->rspamd.password.where);
+	free(c->rspamd.ca_file);
+	free(c->rspamd.classifier);
+	free(c->rspamd.deliver_to);
+	free(c->reports.token.where);
+	free(c->reports.senders);
+	free(c->reports.delimiter);
+	free(c->reports.received);
+	free(c->retention.move_to);
+	free(c->ledger);
+	free(c);
+}
+
+/* ---- libconfuse ---- */
+
+struct load {
+	const char *path;
+	cfg_t *root;
+	struct conf *conf;
+	int last_line;
+	bool failed; /* *e is set */
+	struct err *e;
+};
+
+/* libconfuse passes no argument of ours to its callbacks, and reads one file at a time. */
+static struct load *loading;
+
+/* Put the position before *e. A line past the end means that something is missing there. */
+static int load_failed(struct load *l, long line)
+{
+	l->failed = true;
+	return err_prefix(l->e, "%s:%ld", l->path, line < l->last_line ? line : l->last_line);
+}
+
+/* The cure for libconfuse's own errors, by how its message begins. */
+static const char *parse_cure(const char *message)
+{
+	static const struct {
+		const char *begin, *cure;
+	} cures[] = {
+	    {"no such option 'password'",
+	     "a password is never written here: put it into a file of its own, and "
+	     "give password-file = \"/path\""},
+	    {"no such option", "check the spelling and the block that it belongs to"},
+	    {"found duplicate title", "keep one"},
+	    {"missing title", "name it, as in account \"spam@example.org\" { ... }"},
+	    {"missing opening brace", "put { after the name"},
+	    {"missing equal sign", "write KEY = VALUE"},
+	    {"unexpected token", "write KEY = VALUE, and put values with blanks or , ( ) = in "
+				 "quotes"},
+	    {"premature end of file", "add what is missing at the end"},
+	};
+
+	for (size_t i = 0; i < COUNT(cures); i++)
+		if (strncmp(message, cures[i].begin, strlen(cures[i].begin)) == 0)
+			return cures[i].cure;
+	return "see learnspool.conf(5)";
+}
+
+__attribute__((format(printf, 2, 0))) static void on_parse_error(cfg_t *cfg, const char *fmt,
+								 va_list ap)
+{
+	char message[512];
+
+	if (loading->failed)
+		return;
+	vsnprintf(message, sizeof message, fmt, ap);
+	BAD(loading->e, "%s; %s", message, parse_cure(message));
+	load_failed(loading, cfg->line);
+}
+
+/*
+ * Called after each value and block. libconfuse lets the last of two equal keys win, and
+ * accepts "a|b" outside block a as its key b; both are refused here. The line of a value is
+ * stored in an unused field: the number of the option's default.
+ */
+static int on_option(cfg_t *cfg, cfg_opt_t *opt)
+{
+	struct load *l = loading;
+	unsigned i = 0;
+
+	while (i < cfg_num(cfg) && &cfg->opts[i] != opt)
+		i++;
+	if (i == cfg_num(cfg))
+		BAD(l->e, "a path with | to a key of another block; write %s inside its block",
+		    opt->name);
+	else if (opt->def.number != 0 && (opt->flags & CFGF_MULTI) == 0)
+		BAD(l->e, "%s is given twice, first on line %ld; keep one", opt->name,
+		    opt->def.number);
+	else {
+		opt->def.number = cfg->line;
+		return 0;
+	}
+	return load_failed(l, cfg->line);
+}
+
+/* Add the keys of a block to opts. Returns where the next option goes. */
+static cfg_opt_t *add_keys(cfg_opt_t *opts, const struct conf_key *keys)
+{
+	for (; keys->name != NULL; keys++) {
+		*opts = (cfg_opt_t)CFG_STR(keys->name, NULL, CFGF_NODEFAULT);
+		opts++->validcb = on_option;
+	}
+	*opts = (cfg_opt_t)CFG_END();
+	return opts;
+}
+
+static cfg_opt_t *add_block(cfg_opt_t *opts, const char *name, cfg_opt_t *keys,
+			    cfg_flag_t flags)
+{
+	*opts = (cfg_opt_t)CFG_SEC(name, keys, flags | CFGF_NODEFAULT);
+	opts++->validcb = on_option;
+	*opts = (cfg_opt_t)CFG_END();
+	return opts;
+}
+
+static cfg_t *new_root(void)
+{
+	const cfg_flag_t titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	cfg_opt_t mailbox[MAX_KEYS], account[MAX_KEYS], rspamd[MAX_KEYS], retention[MAX_KEYS];
+	cfg_opt_t reports[MAX_KEYS], watch[MAX_KEYS];
+	cfg_opt_t spool[MAX_KEYS], file[MAX_KEYS], *end;
+
+	add_keys(mailbox, mailbox_keys);
+	add_block(add_keys(account, account_keys), "mailbox", mailbox, titled);
+	add_keys(rspamd, rspamd_keys);
+	add_keys(retention, retention_keys);
+	add_keys(reports, reports_keys);
+	add_keys(watch, watch_keys);
+	add_keys(spool, spool_keys);
+	end = add_keys(file, file_keys);
+	end = add_block(end, "rspamd", rspamd, CFGF_NONE);
+	end = add_block(end, "account", account, titled);
+	end = add_block(end, "spool", spool, titled);
+	end = add_block(end, "reports", reports, CFGF_NONE);
+	end = add_block(end, "watch", watch, CFGF_NONE);
+	add_block(end, "retention", retention, CFGF_NONE);
+	return cfg_init(file, CFGF_NONE);
+}
+
+static int parse(struct load *l, char *text, size_t len)
+{
+	int rc;
+
+	l->last_line = INT_MAX;
+	if (conf_scan(text, len, &l->last_line, l->e) == -1)
+		return load_failed(l, l->last_line);
+	l->root = new_root();
+	if (l->root == NULL)
+		return err_no_memory(l->e);
+	cfg_set_error_function(l->root, on_parse_error);
+	loading = l;
+	errno = 0;
+	rc = cfg_parse_buf(l->root, text);
+	loading = NULL;
+	if (rc == CFG_SUCCESS || l->failed)
+		return rc == CFG_SUCCESS ? 0 : -1;
+	if (errno == ENOMEM)
+		return err_no_memory(l->e);
+	/* For this one mistake libconfuse has no message; it knows the line of the block. */
+	BAD(l->e, "\"\" instead of a key; write KEY = VALUE");
+	return load_failed(l, l->root->line);
+}
+
+/* ---- from libconfuse's tree to struct conf ---- */
+
+static bool key_is(const char *name, const char *key)
+{
+	if (strcmp(key, "password") != 0)
+		return strcmp(name, key) == 0;
+	return strncmp(name, "password-", 9) == 0 || strncmp(name, "token-", 6) == 0;
+}
+
+/* The line of a key, or where the block ends. "password" is the secret that is set. */
+static long key_line(cfg_t *block, const char *key)
+{
+	for (unsigned i = 0; key != NULL && i < cfg_num(block); i++) {
+		const cfg_opt_t *opt = &block->opts[i];
+
+		if (opt->def.number != 0 && opt->type != CFGT_SEC && key_is(opt->name, key))
+			return opt->def.number;
+	}
+	return block->line;
+}
+
+static int take_keys(struct load *l, cfg_t *block, const struct conf_key *keys, void *to)
+{
+	for (; keys->name != NULL; keys++) {
+		cfg_opt_t *opt = cfg_getopt(block, keys->name);
+
+		if (cfg_opt_size(opt) == 0)
+			continue;
+		if (keys->set(keys, cfg_opt_getnstr(opt, 0), (char *)to + keys->offset, l->e) ==
+		    -1)
+			return load_failed(l, opt->def.number);
+	}
+	return 0;
+}
+
+/* An array for n blocks, never of size 0; NULL only if there is no memory. */
+static void *new_array(size_t n, size_t size)
+{
+	return calloc(n > 0 ? n : 1, size);
+}
+
+static int take_mailboxes(struct load *l, cfg_t *block, struct conf_account *a)
+{
+	unsigned n = cfg_size(block, "mailbox");
+
+	a->mailboxes = new_array(n, sizeof *a->mailboxes);
+	if (a->mailboxes == NULL)
+		return err_no_memory(l->e);
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *sub = cfg_getnsec(block, "mailbox", i);
+		struct conf_mailbox *m = &a->mailboxes[a->n_mailboxes++];
+
+		m->name = strdup(cfg_title(sub));
+		if (m->name == NULL)
+			return err_no_memory(l->e);
+		m->special_use = m->name[0] == '\\';
+		m->hold = l->conf->reports.hold;
+		if (take_keys(l, sub, mailbox_keys, m) == -1)
+			return -1;
+		if (m->keep == CONF_KEEP_UNSAID)
+			m->keep = a->keep;
+		m->expire = m->keep != CONF_KEEP_YES;
+		if (m->trusted == CONF_KEEP_UNSAID)
+			m->trusted = a->trusted;
+		/* A user's own mailbox is not a collection: its messages need no proof. */
+		m->proof = m->trusted == CONF_KEEP_NO ||
+			   (m->trusted == CONF_KEEP_UNSAID && m->keep != CONF_KEEP_YES);
+	}
+	return 0;
+}
+
+/* token-* needs an OAuth auth. password-* may hold a token, too, so that is not checked. */
+static int check_token(struct load *l, cfg_t *block, const struct conf_account *a)
+{
+	for (const struct conf_key *k = account_keys; k->name != NULL; k++) {
+		if (strncmp(k->name, "token-", 6) != 0 || cfg_size(block, k->name) == 0 ||
+		    a->auth != CONF_AUTH_PASSWORD)
+			continue;
+		BAD(l->e,
+		    "account %s: %s is for auth = oauthbearer or xoauth2; add it, or use "
+		    "password-%s",
+		    a->name, k->name, k->name + 6);
+		return load_failed(l, key_line(block, k->name));
+	}
+	return 0;
+}
+
+/* If the file names no secret, use the environment. */
+static int secret_from_env(struct secret_source *src, const char *name)
+{
+	const char *value = getenv(name);
+
+	if (src->kind != SECRET_NONE || value == NULL || value[0] == '\0')
+		return 0;
+	src->where = strdup(name);
+	if (src->where == NULL)
+		return -1;
+	src->kind = SECRET_ENV;
+	return 0;
+}
+
+static int take_account(struct load *l, cfg_t *block, struct conf_account *a)
+{
+	a->timeout = 60;
+	a->name = strdup(cfg_title(block));
+	if (a->name == NULL)
+		return err_no_memory(l->e);
+	if (take_keys(l, block, account_keys, a) == -1 || check_token(l, block, a) == -1)
+		return -1;
+	if (a->user == NULL)
+		a->user = strdup(a->name);
+	if (a->user == NULL || secret_from_env(&a->password, "IMAP_PASSWORD") == -1)
+		return err_no_memory(l->e);
+	return take_mailboxes(l, block, a);
+}
+
+static int take_accounts(struct load *l)
+{
+	unsigned n = cfg_size(l->root, "account");
+
+	l->conf->accounts = new_array(n, sizeof *l->conf->accounts);
+	if (l->conf->accounts == NULL)
+		return err_no_memory(l->e);
+	for (unsigned i = 0; i < n; i++)
+		if (take_account(l, cfg_getnsec(l->root, "account", i),
+				 &l->conf->accounts[l->conf->n_accounts++]) == -1)
+			return -1;
+	return 0;
+}
+
+static int take_spools(struct load *l)
+{
+	unsigned n = cfg_size(l->root, "spool");
+
+	l->conf->spools = new_array(n, sizeof *l->conf->spools);
+	if (l->conf->spools == NULL)
+		return err_no_memory(l->e);
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *block = cfg_getnsec(l->root, "spool", i);
+		struct conf_spool *s = &l->conf->spools[l->conf->n_spools++];
+
+		s->path = strdup(cfg_title(block));
+		if (s->path == NULL)
+			return err_no_memory(l->e);
+		if (take_keys(l, block, spool_keys, s) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_block(struct load *l, const char *name, const struct conf_key *keys, void *to)
+{
+	if (cfg_size(l->root, name) == 0)
+		return 0;
+	return take_keys(l, cfg_getsec(l->root, name), keys, to);
+}
+
+/* known defaults to learned, untrusted defaults to skipped. */
+static int take_retention(struct load *l)
+{
+	enum { UNSAID = CONF_NEVER - 1 };
+	struct conf_retention *r = &l->conf->retention;
+
+	r->known = r->untrusted = UNSAID;
+	if (take_block(l, "retention", retention_keys, r) == -1)
+		return -1;
+	if (r->known == UNSAID)
+		r->known = r->learned;
+	if (r->untrusted == UNSAID)
+		r->untrusted = r->skipped;
+	return 0;
+}
+
+static int take_all(struct load *l)
+{
+	struct conf *c = l->conf;
+
+	if (take_keys(l, l->root, file_keys, c) == -1 ||
+	    take_block(l, "rspamd", rspamd_keys, &c->rspamd) == -1 ||
+	    take_block(l, "reports", reports_keys, &c->reports) == -1 ||
+	    take_block(l, "watch", watch_keys, &c->watch) == -1 || take_retention(l) == -1)
+		return -1;
+	c->rspamd.deliver_to_reporter =
+	    c->rspamd.deliver_to && strcmp(c->rspamd.deliver_to, "reporter") == 0;
+	if (secret_from_env(&c->rspamd.password, "RSPAMD_PASSWORD") == -1)
+		return err_no_memory(l->e);
+	return take_accounts(l) == -1 ? -1 : take_spools(l);
+}
+
+/* ---- cross-checks, with the line of what they find ---- */
+
+static cfg_t *fault_block(cfg_t *root, const struct conf_fault *f)
+{
+	unsigned index = (unsigned)f->index;
+
+	switch (f->block) {
+	case CONF_BLOCK_RSPAMD:
+		return cfg_size(root, "rspamd") > 0 ? cfg_getsec(root, "rspamd") : root;
+	case CONF_BLOCK_ACCOUNT:
+		return cfg_getnsec(root, "account", index);
+	case CONF_BLOCK_MAILBOX:
+		return cfg_getnsec(cfg_getnsec(root, "account", index), "mailbox",
+				   (unsigned)f->mailbox);
+	case CONF_BLOCK_SPOOL:
+		return cfg_getnsec(root, "spool", index);
+	case CONF_BLOCK_REPORTS:
+		return cfg_size(root, "reports") > 0 ? cfg_getsec(root, "reports") : root;
+	case CONF_BLOCK_RETENTION:
+		return cfg_getsec(root, "retention");
+	case CONF_BLOCK_FILE:
+		break;
+	}
+	return root;
+}
+
+static int check_all(struct load *l)
+{
+	struct conf_fault fault;
+
+	if (conf_check_where(l->conf, &fault, l->e) == 0)
+		return 0;
+	return load_failed(l, key_line(fault_block(l->root, &fault), fault.key));
+}
+
+/* ---- the file ---- */
+
+/* The file has no secret, so others may read it; it names commands, so they must not write it.
+ */
+static int file_trusted(const struct stat *st, struct err *e)
+{
+	if (!S_ISREG(st->st_mode))
+		return BAD(e, "not a regular file; name a configuration file");
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return BAD(e, "belongs to another user (uid %lu); chown it to root",
+			   (unsigned long)st->st_uid);
+	if (st->st_mode & 022)
+		return BAD(e, "can be changed by others (mode %04o); chmod go-w it",
+			   (unsigned)(st->st_mode & 07777));
+	if (st->st_size > CONF_MAX_FILE)
+		return BAD(e, "larger than %d bytes; is this a configuration file?",
+			   CONF_MAX_FILE);
+	return 0;
+}
+
+/* All of fd, with a NUL after it; NULL with *e set. A file that grows meanwhile is cut. */
+static char *file_read(int fd, size_t *len, struct err *e)
+{
+	struct stat st;
+	char *text;
+	ssize_t n = 1;
+
+	if (fstat(fd, &st) == -1) {
+		BAD(e, "%s; check the file", strerror(errno));
+		return NULL;
+	}
+	if (file_trusted(&st, e) == -1)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	if (text == NULL) {
+		err_no_memory(e);
+		return NULL;
+	}
+	for (*len = 0; n > 0 && *len<(size_t)st.st_size; *len += n> 0 ? (size_t)n : 0)
+		n = read(fd, text + *len, (size_t)st.st_size - *len);
+	text[*len] = '\0';
+	if (n == -1) {
+		BAD(e, "cannot read: %s; check the disk", strerror(errno));
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static char *path_read(const char *path, size_t *len, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char *text = NULL;
+
+	if (fd == -1)
+		BAD(e, "%s; name the configuration with --config FILE", strerror(errno));
+	else
+		text = file_read(fd, len, e);
+	if (fd != -1)
+		close(fd);
+	if (text == NULL)
+		err_prefix(e, "%s", path);
+	return text;
+}
+
+int conf_load(const char *path, struct conf **out, struct err *e)
+{
+	struct err ignored;
+	struct load l = {.path = path, .e = e != NULL ? e : &ignored};
+	size_t len;
+	char *text = path_read(path, &len, l.e);
+	int rc = -1;
+
+	if (text == NULL)
+		return -1;
+	l.conf = conf_default();
+	if (l.conf == NULL)
+		err_no_memory(l.e);
+	else if (parse(&l, text, len) == 0 && take_all(&l) == 0)
+		rc = check_all(&l);
+	if (l.root != NULL)
+		cfg_free(l.root);
+	free(text);
+	if (rc == 0)
+		*out = l.conf;
+	else
+		conf_free(l.conf);
+	return rc;
+}

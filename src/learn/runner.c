@@ -1,0 +1,288 @@
+#include "learn/runner.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/signals.h"
+#include "base/stop.h"
+#include "learn/run.h"
+
+enum {
+	STOP_MS = 2 * STOP_GRACE_MS, /* it may take to stop; then it is killed */
+	STEP_MS = 10,		     /* between two looks whether it has ended */
+};
+
+/* Shared between the two processes; everything but the beats is read when it has ended. */
+struct runner_facts {
+	atomic_uint_least64_t beats; /* 0: the ledger and rspamd are not there yet */
+	bool done;
+	struct runner_end end;
+};
+
+/* ---- its output ---- */
+
+/* Of the process, which does one run in its life. */
+static struct {
+	struct runner_facts *facts;
+	const struct output_ops *ops;
+	bool terse; /* without what is the same each time */
+} self;
+
+static uint64_t settled_in(const struct tally *t)
+{
+	uint64_t n = 0;
+
+	for (int g = 0; g < GROUPS; g++)
+		if (g != GROUP_HELD && g != GROUP_FAILED)
+			n += tally_group(t, (enum outcome_group)g);
+	return n;
+}
+
+/* What would be said again in each run, as long as nothing happens. */
+static bool is_idle_talk(const struct tally *t)
+{
+	return settled_in(t) == 0 &&
+	       tally_group(t, GROUP_FAILED) == t->outcome[OUTCOME_UNANSWERED];
+}
+
+static void beat(void)
+{
+	atomic_fetch_add(&self.facts->beats, 1);
+}
+
+static void start(struct output *o)
+{
+	if (!self.terse)
+		self.ops->start(o);
+}
+
+static void mailbox(struct output *o, struct output_place p, uint64_t n)
+{
+	beat();
+	self.ops->mailbox(o, p, n);
+}
+
+static void message(struct output *o, const struct output_message *m)
+{
+	beat();
+	/* That is tried again and again, and watch says once that it is. */
+	if (!self.terse || o->verbose || m->outcome != OUTCOME_UNANSWERED)
+		self.ops->message(o, m);
+}
+
+static void marked(struct output *o, struct output_place p, uint64_t n, const char *mark)
+{
+	beat();
+	self.ops->marked(o, p, n, mark);
+}
+
+static void mailbox_end(struct output *o, struct output_place p, const struct tally *t,
+			const char *why)
+{
+	beat();
+	if (!self.terse || !is_idle_talk(t))
+		self.ops->mailbox_end(o, p, t, why);
+}
+
+static void expired(struct output *o, struct output_place p, uint32_t id,
+		    const struct record_message *what, int64_t age)
+{
+	beat();
+	self.ops->expired(o, p, id, what, age);
+}
+
+static void expire_end(struct output *o, struct output_place p, const struct tally *t)
+{
+	beat();
+	self.ops->expire_end(o, p, t);
+}
+
+static void rspamd(struct output *o, const struct output_rspamd *r)
+{
+	self.ops->rspamd(o, r);
+}
+
+static void summary(struct output *o, double seconds)
+{
+	if (!self.terse)
+		self.ops->summary(o, seconds);
+}
+
+static void error(struct output *o, const char *account, const char *text, int exit_status)
+{
+	self.ops->error(o, account, text, exit_status);
+}
+
+static const struct output_ops beating = {
+    start, mailbox, message, marked, mailbox_end, expired, expire_end, rspamd, summary, error,
+};
+
+/* ---- the process ---- */
+
+static void sum_up(const struct output *o, struct runner_end *end)
+{
+	const struct tally *t = &o->total;
+	uint64_t settled = settled_in(t);
+
+	end->settled = settled > 0 || tally_expired(t) > 0;
+	end->more = (t->left > 0 || t->left_or_more) && settled > 0;
+	end->held = tally_group(t, GROUP_HELD) > 0;
+	end->unanswered = t->outcome[OUTCOME_UNANSWERED] > 0;
+	end->learned = t->outcome[OUTCOME_LEARNED];
+}
+
+static void do_run(const struct runner_job *job, struct runner_end *end)
+{
+	struct output output = {
+	    .ops = &beating,
+	    .quiet = job->quiet,
+	    .verbose = job->verbose,
+	    .learns = true,
+	    .expires = job->expires,
+	    .first_error = &end->error,
+	    .command = "watch",
+	};
+	struct run r = {
+	    .options = {.max = job->max, .account = &job->account, .n_accounts = 1},
+	    .conf = job->conf,
+	    .output = &output,
+	};
+	struct err e;
+
+	output_start(&output);
+	if (run_open(&r, &e) == -1) {
+		output_fail(&output, NULL, &e);
+	} else {
+		beat();
+		if (run_all(&r, &e) == -1)
+			output_fail(&output, NULL, &e);
+	}
+	sum_up(&output, end);
+	if (!self.terse || end->settled)
+		output_summary(&output);
+	run_close(&r);
+}
+
+static _Noreturn void be_runner(const struct runner_job *job, struct runner_facts *facts,
+				long parent)
+{
+	signals_worker();
+	if (!signals_end_with(parent))
+		_exit(0);
+	prctl(PR_SET_NAME, "learnspool-run");
+	self.facts = facts;
+	self.ops = job->ops;
+	self.terse = job->ops == &output_text;
+	do_run(job, &facts->end);
+	fflush(stdout);
+	facts->done = true;
+	_exit(0);
+}
+
+/* ---- its parent ---- */
+
+static int cannot_start(struct err *e)
+{
+	return err_set(e, ERR_FATAL, ERR_LOCAL, "no process can be started for a run: %s",
+		       strerror(errno));
+}
+
+int runner_start(struct runner *r, const struct runner_job *job, struct err *e)
+{
+	long parent = getpid();
+
+	if (r->facts == NULL) {
+		void *p = mmap(NULL, sizeof *r->facts, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
+			return cannot_start(e);
+		r->facts = p;
+	}
+	memset(r->facts, 0, sizeof *r->facts);
+	fflush(NULL); /* or the child would print it again */
+	r->pid = fork();
+	if (r->pid == 0)
+		be_runner(job, r->facts, parent);
+	if (r->pid == -1) {
+		r->pid = 0;
+		return cannot_start(e);
+	}
+	r->beats = 0;
+	r->beat_at = clock_ms();
+	r->stopped = 0;
+	return 0;
+}
+
+static void take_end(const struct runner *r, int status, struct runner_end *end)
+{
+	*end = r->facts->end;
+	if (r->facts->done)
+		return;
+	*end = (struct runner_end){.more = true};
+	if (r->stopped)
+		stop_error(&end->error);
+	else
+		err_set(&end->error, r->beats > 0 ? ERR_SERVER : ERR_FATAL, ERR_LOCAL,
+			"a run was ended by signal %d; the next one takes up what it left",
+			WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+bool runner_ended(struct runner *r, struct runner_end *end)
+{
+	int status;
+
+	if (r->pid == 0)
+		return false;
+	(void)runner_stuck_ms(r);
+	if (waitpid(r->pid, &status, WNOHANG) != r->pid)
+		return false;
+	r->pid = 0;
+	take_end(r, status, end);
+	return true;
+}
+
+int64_t runner_stuck_ms(struct runner *r)
+{
+	uint64_t beats = r->pid ? atomic_load(&r->facts->beats) : 0;
+
+	if (beats != r->beats || beats == 0)
+		r->beat_at = clock_ms();
+	r->beats = beats;
+	return clock_ms() - r->beat_at;
+}
+
+void runner_stop(struct runner *r)
+{
+	int64_t now = clock_ms();
+
+	if (r->pid == 0)
+		return;
+	if (r->stopped == 0)
+		kill(r->pid, SIGTERM);
+	else if (now - r->stopped > STOP_MS)
+		kill(r->pid, SIGKILL);
+	if (r->stopped == 0)
+		r->stopped = now;
+}
+
+void runner_close(struct runner *r)
+{
+	struct runner_end ignored;
+
+	while (r->pid != 0 && !runner_ended(r, &ignored)) {
+		runner_stop(r);
+		clock_pause(STEP_MS);
+	}
+	if (r->facts)
+		munmap(r->facts, sizeof *r->facts);
+	r->facts = NULL;
+}

@@ -1,0 +1,110 @@
+#include "source/account.h"
+
+#include <stdlib.h>
+
+int account_connect(struct account *a, struct err *e)
+{
+	if (a->connected)
+		return 0;
+	a->slow = false;
+	if (a->ops->connect(a, e) == -1) {
+		a->refused = e->kind == ERR_AUTH;
+		return -1;
+	}
+	a->connected = true;
+	return 0;
+}
+
+struct source *account_source(struct account *a, size_t i)
+{
+	return a->ops->source(a, i);
+}
+
+void account_disconnect(struct account *a)
+{
+	if (a->connected)
+		a->ops->disconnect(a);
+	a->connected = false;
+}
+
+void account_free(struct account *a)
+{
+	if (a == NULL)
+		return;
+	account_disconnect(a);
+	a->ops->free(a);
+}
+
+/* ---- the kinds of account ---- */
+
+static size_t count_imap(const struct conf *conf)
+{
+	return conf->n_accounts;
+}
+
+static struct account *make_imap(const struct conf *conf, size_t i)
+{
+	return account_imap(&conf->accounts[i]);
+}
+
+static size_t count_spools(const struct conf *conf)
+{
+	return conf->n_spools;
+}
+
+static struct account *make_spool(const struct conf *conf, size_t i)
+{
+	return account_spool(&conf->spools[i], &conf->reports);
+}
+
+/* A new kind of source is a line here, and a file that knows it. */
+static const struct {
+	size_t (*count)(const struct conf *conf);
+	struct account *(*make)(const struct conf *conf, size_t i);
+} kinds[] = {
+    {count_imap, make_imap},
+    {count_spools, make_spool},
+};
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+int accounts_open(const struct conf *conf, struct accounts *out, struct err *e)
+{
+	size_t total = 0;
+
+	for (size_t k = 0; k < KINDS; k++)
+		total += kinds[k].count(conf);
+	*out = (struct accounts){.account = calloc(total + 1, sizeof *out->account)};
+	if (out->account == NULL)
+		return err_no_memory(e);
+	for (size_t k = 0; k < KINDS; k++)
+		for (size_t i = 0; i < kinds[k].count(conf); i++) {
+			struct account *a = kinds[k].make(conf, i);
+
+			if (a == NULL) {
+				accounts_free(out);
+				return err_no_memory(e);
+			}
+			out->account[out->n++] = a;
+		}
+	return 0;
+}
+
+int accounts_of_one(struct account *account, struct accounts *out, struct err *e)
+{
+	*out = (struct accounts){.account = calloc(1, sizeof *out->account)};
+	if (account && out->account) {
+		out->account[out->n++] = account;
+		return 0;
+	}
+	account_free(account);
+	return err_no_memory(e);
+}
+
+void accounts_free(struct accounts *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		account_free(a->account[i]);
+	free(a->account);
+	*a = (struct accounts){0};
+}

@@ -1,7 +1,0 @@
-#include "store.h"
-
-void store_close(struct store *s)
-{
-	if (s)
-		s->ops->close(s);
-}

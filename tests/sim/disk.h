@@ -1,0 +1,38 @@
+/*
+ * disk.h - the store below the ledger: in memory, with what a disk does. What is not committed
+ * is lost at the end of a process, and a commit can fail.
+ */
+#ifndef SIM_DISK_H
+#define SIM_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/store.h"
+
+struct sim;
+struct undo;
+
+struct disk {
+	struct store store; /* what a process opens */
+	struct sim *sim;    /* borrowed */
+	struct store *data; /* owned */
+	struct undo *undo;  /* owned: what takes back the changes since the last commit */
+	int n_undo, size_undo;
+	unsigned commits; /* of this run */
+};
+
+/* An empty disk. */
+void disk_new(struct disk *d, struct sim *s);
+void disk_free(struct disk *d);
+
+/* Everything on it is lost. No process has it open. */
+void disk_lose(struct disk *d);
+
+/* Is something written that is not committed? */
+bool disk_is_dirty(const struct disk *d);
+
+/* A number that stands for everything on it. */
+uint64_t disk_hash(const struct disk *d);
+
+#endif

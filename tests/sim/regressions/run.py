@@ -1,0 +1,162 @@
+"""Takes one fix out at a time, builds the simulator with it, and counts how many histories it takes
+until a check fails. Prints a table; ends with 1 where a fix can be taken out unnoticed.
+
+    tests/sim/regressions/run.py [--seeds N] [NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# Name, what comes back without the fix, and the edits that take it out: file or folder, text,
+# replacement.
+# Blanks and line ends in the text stand for any.
+REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
+    ("A1", "failed is what was never judged, and expires", [
+        ("src/learn/retain.c", "return r->outcome == OUTCOME_FAILED ? p->failed",
+         "return outcome_group(r->outcome) == GROUP_FAILED ? p->failed"),
+        ("src/learn/retain.c", "r->state == STATE_PENDING && r->outcome == OUTCOME_FAILED",
+         "r->state == STATE_PENDING && outcome_group(r->outcome) == GROUP_FAILED"),
+        ("src/ledger/ledger.c", "r->state == STATE_PENDING && r->outcome == OUTCOME_FAILED",
+         "r->state == STATE_PENDING && outcome_group(r->outcome) == GROUP_FAILED"),
+        ("src/learn/expire.c", "r->bare || r->outcome == OUTCOME_FAILED",
+         "r->bare || outcome_group(r->outcome) == GROUP_FAILED"),
+    ]),
+    ("A2", "too few reporters once is a verdict for ever", [
+        ("src/ledger/ledger.c", "outcome == OUTCOME_OVERRULED || outcome == OUTCOME_UNCONFIRMED",
+         "outcome == OUTCOME_OVERRULED"),
+        ("src/ledger/record.c",
+         "if (r->outcome == OUTCOME_UNCONFIRMED) r->outcome = OUTCOME_NONE;", ""),
+    ]),
+    ("A5, high marks", "UIDNEXT and HIGHESTMODSEQ are recorded at the end of a run only, and "
+     "nothing is compared", [
+         ("src/learn/box.c",
+          "if (s->next <= box->high_next && s->version <= box->high_version) return 0;",
+          "return 0;"),
+         ("src/learn/compare.c", "if (rc != 1 || compare_is_same(&r, sight))", "if (1)"),
+     ]),
+    ("A5, expire", "expire takes the number for the message", [
+        ("src/learn/expire.c",
+         "return compare_is_same(r, sight) && (sight->marks != 0 || unmarked);",
+         "return unmarked || sight->id > 0;"),
+    ]),
+    ("A6", "a mark is believed although the ledger is intact", [
+        ("src/learn", ".believe_marks = is_new && !p->in.box.whole &&",
+         ".believe_marks = is_new &&"),
+        ("src/learn", "p->in.with.believe_marks,", "true,"),
+    ]),
+    ("A9", "a message that breaks the connection is forgotten with the run", [
+        ("src/learn", "if (id == 0) return 0; p->in.steps++;", "if (id != 0) return 0;"),
+    ]),
+    ("A10", "the later run wins, not the later report", [
+        ("src/ledger/ledger.c",
+         "return verdict_at < known->verdict_at ? OUTCOME_OVERRULED : OUTCOME_NONE;",
+         "return verdict_at < 0 ? OUTCOME_OVERRULED : OUTCOME_NONE;"),
+    ]),
+    # What the simulator found itself.
+    ("S1", "a flip whose answer was lost is not asked about again", [
+        ("src/ledger/ledger.c", "d.in_doubt = true;", "d.in_doubt = false;"),
+    ]),
+    ("S2", "what was recorded of a message sticks to the next one of its number", [
+        ("src/learn/intake.c", "if (rc != 1 || m->stamp.size == 0 ||",
+         "if (rc != -1 || m->stamp.size == 0 ||"),
+    ]),
+    ("S3", "a message omitted twice is never looked at again", [
+        ("src/learn/intake.c",
+         "return intake_settle(in, c, NULL, OUTCOME_UNREADABLE, listed_only, e);",
+         "{ decided(in); return ledger_message_del(in->with.ledger, c->box, c->id, e); }"),
+    ]),
+    ("S4", "records of messages that left hide new ones", [
+        ("src/learn", "fewer ? &b->known : &waits", "fewer ? &waits : &waits"),
+    ]),
+    ("S5", "a report that the connection broke at gets the time of the run", [
+        ("src/learn/intake.c",
+         "if (stamp->size == 0 && stamp->date == 0)",
+         "if (stamp->size == 1 && stamp->date == 1)"),
+    ]),
+    ("S6", "a lost answer lets a run remove more than max-per-run", [
+        ("src/learn/expire.c", "p->x->left -= (int64_t)ranges_count(set);", ""),
+        ("src/learn/expire.c", "p->tally.expired[outcome_group(r.outcome)]++;",
+         "p->tally.expired[outcome_group(r.outcome)]++; p->x->left--;"),
+    ]),
+    ("S7", "a mark is believed of a message that was submitted", [
+        ("src/learn", ".believe_marks = is_new && !p->in.box.whole &&",
+         ".believe_marks = !p->in.box.whole &&"),
+    ]),
+    ("S8", "a hollow answer is believed after rspamd broke the connection", [
+        ("src/learn/backend.c", "&& b->failures == b->rspamd->failures)", ")"),
+    ]),
+    ("spool", "who reports is whom the message names, not whose file it is", [
+        ("src/learn/message.c", "who = m->reporter[0] ? m->reporter", "who = 0 ? m->reporter"),
+    ]),
+    # The rules of docs/design.md themselves.
+    ("rule 1", "removed before \"purging\" is on disk", [
+        ("src/learn/expire.c", "if (rc == 0) rc = ledger_commit(p->x->ledger, e);", ""),
+    ]),
+    ("rule 3", "sent before \"submitted\" is on disk", [
+        ("src/learn/intake.c",
+         "return intake_commit(in, e) == -1 ? -1 : flight_send(in->flight, e);",
+         "return flight_send(in->flight, e);"),
+    ]),
+    ("rule 4", "a dry run commits", [
+        ("src/ledger/ledger.c", "if (l->mode != LEDGER_WRITE || !l->dirty)", "if (!l->dirty)"),
+    ]),
+]
+
+
+def edit(tree: Path, where: str, text: str, replacement: str) -> None:
+    """where: a file, or a folder with one file that has the text."""
+    path = tree / where
+    pattern = r"\s+".join(re.escape(word) for word in text.split())
+    for file in sorted(path.glob("*.c")) if path.is_dir() else [path]:
+        changed, n = re.subn(pattern, lambda _: replacement, file.read_text(), count=1)
+        if n > 0:
+            file.write_text(changed)
+            return
+    raise SystemExit(f"{where}: {text!r} is not there any more; bring this list up to date")
+
+
+def build(tree: Path) -> Path:
+    subprocess.run(["make", "-s", "-j2", "build/sim/sim"], cwd=tree, check=True)
+    return tree / "build/sim/sim"
+
+
+def found_after(sim: Path, seeds: int) -> tuple[int, str] | None:
+    """How many histories it took, and which check failed."""
+    result = subprocess.run([sim, f"1:{seeds}"], capture_output=True, text=True, check=False)
+    found = re.search(r"^seed (\d+): (.*)$", result.stdout, re.MULTILINE)
+    return (int(found[1]), found[2]) if found else None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100000)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    unnoticed = 0
+    print("| | Without the fix | Found after | Which check |\n|---|---|---|---|")
+    for name, what, edits in REGRESSIONS:
+        if options.names and name not in options.names:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = Path(scratch) / "tree"
+            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "build", "system"))
+            for one in edits:
+                edit(tree, *one)
+            found = found_after(build(tree), options.seeds)
+        unnoticed += found is None
+        print(f"| {name} | {what} | {found[0] if found else 'never'} | "
+              f"{found[1] if found else ''} |", flush=True)
+    return 1 if unnoticed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
