@@ -34,6 +34,14 @@ class Counts(NamedTuple):
     passed: int
     failed: int
     skipped: int
+    failures: tuple[str, ...] = ()  # their names, said again at the end
+
+
+def total(counts: list[Counts]) -> Counts:
+    """All of them as one."""
+    return Counts(sum(each.passed for each in counts), sum(each.failed for each in counts),
+                  sum(each.skipped for each in counts),
+                  tuple(name for each in counts for name in each.failures))
 
 
 def make(*words: str) -> None:
@@ -55,7 +63,7 @@ def run_unit(binary: Path) -> Counts:
     """One cmocka program. A test that is skipped has printed the reason: "SKIPPED: reason"."""
     result = subprocess.run([binary], cwd=ROOT, capture_output=True, text=True,
                             env={**os.environ, **SANITIZED, "CMOCKA_MESSAGE_OUTPUT": "TAP"})
-    passed, failed, skipped, reason = 0, 0, 0, "no reason given"
+    passed, failures, skipped, reason = 0, [], 0, "no reason given"
     for line in result.stdout.splitlines():
         if line.startswith("SKIPPED: "):
             reason = line.removeprefix("SKIPPED: ")
@@ -64,31 +72,33 @@ def run_unit(binary: Path) -> Counts:
                 print(f"{binary.name}: NOT TESTED: {match['name']}: {reason}")
                 skipped, reason = skipped + 1, "no reason given"
             elif match["bad"]:
-                failed += 1
+                failures.append(f"{binary.name}: {match['name']}")
             else:
                 passed += 1
-    if result.returncode != 0 and failed == 0:
-        failed = 1  # it did not come to its end
-    if passed + failed == 0:
-        failed = 1  # a program without tests tests nothing
-    print(f"{binary.name}: {passed} passed, {failed} failed", flush=True)
-    if failed:
+    if result.returncode != 0 and not failures:
+        failures.append(f"{binary.name} did not come to its end")
+    if passed == 0 and not failures:
+        failures.append(f"{binary.name} tested nothing")
+    print(f"{binary.name}: {passed} passed, {len(failures)} failed", flush=True)
+    if failures:
         print(result.stdout, result.stderr, sep="\n", flush=True)
-    return Counts(passed, failed, skipped)
+    return Counts(passed, len(failures), skipped, tuple(failures))
 
 
 def run_seeds() -> Counts:
     """Every seed of every fuzz target, once."""
-    passed = failed = 0
+    passed, failures = 0, []
     for target in built("fuzz", "fuzz_*.c"):
         seeds = sorted((ROOT / "tests/fuzz/seeds" / target.name.removeprefix("fuzz_")).iterdir())
         result = subprocess.run([target, *seeds], cwd=ROOT, capture_output=True, text=True,
                                 env={**os.environ, **SANITIZED})
-        passed, failed = passed + (result.returncode == 0), failed + (result.returncode != 0)
         print(f"{target.name}: {len(seeds)} seeds", flush=True)
         if result.returncode:
+            failures.append(target.name)
             print(result.stdout, result.stderr, sep="\n", flush=True)
-    return Counts(passed, failed, 0)
+        else:
+            passed += 1
+    return Counts(passed, len(failures), 0, tuple(failures))
 
 
 def run_sim() -> Counts:
@@ -98,7 +108,8 @@ def run_sim() -> Counts:
     print(f"sim: {result.stdout.splitlines()[-1] if result.stdout else 'nothing'}", flush=True)
     if result.returncode:
         print(result.stdout, result.stderr, sep="\n", flush=True)
-    return Counts(result.returncode == 0, result.returncode != 0, 0)
+        return Counts(0, 1, 0, ("sim",))
+    return Counts(1, 0, 0)
 
 
 def parts() -> list[list[str]]:
@@ -120,11 +131,14 @@ def run_pytest(words: list[str], output: IO[str] | None) -> Counts:
                             "LEARNSPOOL_PLAIN": str(ROOT / "build/learnspool")})
         suite = ElementTree.parse(report.name).getroot().find("testsuite")
     assert suite is not None
-    total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-    if total == 0:
-        failed = 1
-    return Counts(total - failed - skipped, failed, skipped)
+    cases = list(suite.iter("testcase"))
+    failures = [f"{case.get('classname')}: {case.get('name')}" for case in cases
+                if case.find("failure") is not None or case.find("error") is not None]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    passed = len(cases) - len(failures) - skipped
+    if not cases:
+        failures = [f"no test in {' '.join(words)}"]
+    return Counts(passed, len(failures), skipped, tuple(failures))
 
 
 def run_system(words: list[str]) -> list[Counts]:
@@ -151,7 +165,9 @@ def main() -> int:
     counts.append(run_seeds())
     counts.append(run_sim())
     counts += run_system(sys.argv[1:])
-    passed, failed, skipped = map(sum, zip(*counts))
+    passed, failed, skipped, failures = total(counts)
+    for name in failures:
+        print(f"FAILED {name}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -193,6 +193,7 @@ def make_machine(folder: Path, authority: Authority) -> None:
     """Debian with the packages' configuration, as far as the document expects it."""
     etc, tools = folder / "etc", folder / "bin"
     run(f"cp -a /etc {etc} && mount --bind {etc} /etc")
+    run("rm -rf /etc/learnspool; for user in learnspool vmail; do ! id $user || userdel $user; done")
     cover("/var", folder / "var", without="vmail")
     cover("/var/lib", folder / "var-lib", without="learnspool")
     for path in ("/run", "/var/log", "/var/mail", "/var/lib/dovecot", "/var/lib/postfix",
@@ -246,7 +247,7 @@ def follow(rspamd: Rspamd) -> None:
             secret = Path("/etc/dovecot/learnspool-secret.conf")
             before, after = secret.read_text().split(setting)
             secret.write_text(f"{before}{setting} {token}{after}")
-        elif text.startswith("useradd"):
+        elif "useradd" in text:
             run(text)
             lines = {"rspamd.password": rspamd.password, "spam.password": PASSWORDS[SPAM],
                      "ham.password": PASSWORDS[HAM], "report.token": token}

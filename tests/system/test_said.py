@@ -221,7 +221,7 @@ def test_mail_that_needs_no_proof_hides_no_alarm(program: Program, rspamd: FakeC
 def test_check_refuses_what_run_refuses(program: Program, rspamd: FakeController) -> None:
     """B17: a spool that is not there."""
     with FakeImap() as imap:
-        configure(program, imap, rspamd, top='spool "/var/spool/learnspool" { }\n')
+        configure(program, imap, rspamd, top=f'spool "{program.folder}/not-there" {{ }}\n')
         run, check = program("run"), program("check")
         assert run.rc == check.rc == 78
         assert "spool" in run.err and "spool" in check.out
