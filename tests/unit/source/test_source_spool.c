@@ -689,7 +689,7 @@ static void test_an_open_spool(void **state)
 	assert_int_equal(account_connect(account, &e), -1);
 	assert_int_equal(e.kind, ERR_CONFIG);
 	assert_int_equal(chmod(folder, 0755), 0);
-	connect_account();
+	reconnect();
 }
 
 int main(void)
