@@ -76,7 +76,7 @@ sizes() {
 }
 
 # A folder may include itself and those above it in this list, so that no two depend on each other.
-folders='base mail conf imap rspamd ledger source output learn command'
+folders='base mail conf imap jmap rspamd ledger source output learn command'
 
 layered() {
 	below=

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ledger/ledger.h"
+#include "ledger/samples.h"
 #include "rspamd/rspamd.h"
 #include "source/account.h"
 #include "ledger/store.h"
@@ -166,6 +167,31 @@ static void check_source(struct check *k, struct source *s)
 		say_note(k, what);
 }
 
+/* Of a server whose messages the ledger knows by name: how many has no run met yet? */
+static void check_samples(struct check *k, const struct account *a)
+{
+	struct samples here;
+	struct ledger *real = NULL;
+	char what[ERR_TEXT_MAX];
+	uint64_t n;
+	struct err e;
+
+	if (samples_load(&here, a->ledger, a->name, &e) == -1 || samples_total(&here) == 0)
+		return;
+	real = ledger_open(k->conf->ledger, LEDGER_READ, "check", &e);
+	if (real && samples_waiting(&here, real, &n, &e) == 0) {
+		snprintf(what, sizeof what, "account %s: %llu decisions of users wait for a run",
+			 a->name, (unsigned long long)n);
+		say_good(k, what);
+	}
+	ledger_close(real); /* what is wrong with it was said */
+}
+
+static void note(void *ctx, const char *text)
+{
+	say_note(ctx, text);
+}
+
 static void check_account(struct check *k, struct account *a)
 {
 	struct err e;
@@ -174,6 +200,8 @@ static void check_account(struct check *k, struct account *a)
 		say_bad(k, &e);
 		return;
 	}
+	if (a->ops->advise && a->ops->advise(a, note, k, &e) == -1)
+		say_bad(k, &e);
 	for (size_t i = 0; i < a->n; i++) {
 		struct source *s = account_source(a, i);
 
@@ -183,6 +211,7 @@ static void check_account(struct check *k, struct account *a)
 			say_bad(k, &e);
 		source_close(s);
 	}
+	check_samples(k, a);
 	account_disconnect(a);
 }
 
@@ -190,17 +219,21 @@ static void check_accounts(struct check *k)
 {
 	const struct run_options wanted = {.account = k->options->account,
 					   .n_accounts = k->options->n_accounts};
-	struct accounts accounts;
+	/* What is learned of messages here is forgotten: a run that is at work has the ledger. */
 	struct err e;
+	struct store *store = store_mem_open(&e);
+	struct ledger *ledger = store ? ledger_over(store, LEDGER_DRY, &e) : NULL;
+	struct accounts accounts = {0};
 
-	if (accounts_open(k->conf, &accounts, &e) == -1) {
+	if (ledger == NULL || accounts_open(k->conf, &accounts, &e) == -1)
 		say_bad(k, &e);
-		return;
-	}
-	for (size_t i = 0; i < accounts.n; i++)
+	for (size_t i = 0; i < accounts.n; i++) {
+		accounts.account[i]->ledger = ledger;
 		if (run_wants(&wanted, accounts.account[i]->name))
 			check_account(k, accounts.account[i]);
+	}
 	accounts_free(&accounts);
+	ledger_close(ledger);
 }
 
 int cmd_check(const struct cmd_options *o)

@@ -30,8 +30,9 @@ enum {
 /* ---- the keys, block by block; learnspool.conf(5) explains them ---- */
 
 /* clang-format off */
-#define KEY(type, name, set, field)             {name, set, offsetof(type, field), 0, 0}
-#define RANGE(type, name, set, field, min, max) {name, set, offsetof(type, field), min, max}
+#define KEY(type, name, set, field)             {name, set, offsetof(type, field), 0, 0, false}
+#define RANGE(type, name, set, field, min, max) {name, set, offsetof(type, field), min, max, false}
+#define LIST(type, name, add, field)            {name, add, 0, 0, 0, true} /* gets the struct */
 #define SECRET(type, name, field, kind) RANGE(type, name, conf_set_secret, field, kind, 0)
 #define SECRETS_OF(type, prefix, field) \
 	SECRET(type, prefix "-file", field, SECRET_FILE), \
@@ -40,7 +41,7 @@ enum {
 	SECRET(type, prefix "-credential", field, SECRET_CREDENTIAL)
 #define SECRETS(type, prefix) SECRETS_OF(type, prefix, password)
 #define TOKENS(type, field) SECRETS_OF(type, "token", field)
-#define END                                     {NULL, NULL, 0, 0, 0}
+#define END                                     {NULL, NULL, 0, 0, 0, false}
 /* clang-format on */
 
 static const struct conf_key file_keys[] = {
@@ -108,7 +109,7 @@ static const struct conf_key retention_keys[] = {
     RANGE(struct conf_retention, "untrusted", conf_set_age, untrusted, 0, AGE_MAX),
     RANGE(struct conf_retention, "failed", conf_set_age, failed, 0, AGE_MAX),
     RANGE(struct conf_retention, "forget", conf_set_age, forget, SECOND, AGE_MAX),
-    {"action", conf_set_action, 0, 0, 0}, /* sets two fields: it gets the whole struct */
+    {"action", conf_set_action, 0, 0, 0, false}, /* sets two fields: it gets the whole struct */
     RANGE(struct conf_retention, "max-per-run", conf_set_int, max_per_run, 1, 10000000),
     KEY(struct conf_retention, "without-uidplus", conf_set_flag, without_uidplus),
     END,
@@ -124,6 +125,21 @@ static const struct conf_key watch_keys[] = {
 static const struct conf_key spool_keys[] = {
     KEY(struct conf_spool, "trust", conf_set_string, trust),
     KEY(struct conf_spool, "unwrap", conf_set_keep, unwrap),
+    END,
+};
+
+static const struct conf_key stalwart_keys[] = {
+    KEY(struct conf_stalwart, "url", conf_set_url, url),
+    KEY(struct conf_stalwart, "insecure", conf_set_flag, insecure),
+    KEY(struct conf_stalwart, "ca-file", conf_set_path, ca_file),
+    SECRETS_OF(struct conf_stalwart, "key", key),
+    KEY(struct conf_stalwart, "user", conf_set_string, user),
+    SECRETS(struct conf_stalwart, "password"),
+    RANGE(struct conf_stalwart, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
+    LIST(struct conf_stalwart, "except", conf_add_except, except),
+    KEY(struct conf_stalwart, "accounts-only", conf_set_flag, accounts_only),
+    KEY(struct conf_stalwart, "after", conf_set_after, destroy),
+    RANGE(struct conf_stalwart, "poll", conf_set_seconds, poll, SECOND, HOUR),
     END,
 };
 
@@ -162,6 +178,19 @@ struct conf *conf_default(void)
 	return c;
 }
 
+static void stalwart_free(struct conf_stalwart *s)
+{
+	for (size_t i = 0; i < s->n_except; i++)
+		free(s->except[i]);
+	free(s->except);
+	free(s->name);
+	free(s->url);
+	free(s->user);
+	free(s->ca_file);
+	free(s->key.where);
+	free(s->password.where);
+}
+
 static void account_free(struct conf_account *a)
 {
 	for (size_t i = 0; i < a->n_mailboxes; i++)
@@ -185,8 +214,11 @@ void conf_free(struct conf *c)
 		free(c->spools[i].path);
 		free(c->spools[i].trust);
 	}
+	for (size_t i = 0; i < c->n_stalwarts; i++)
+		stalwart_free(&c->stalwarts[i]);
 	free(c->accounts);
 	free(c->spools);
+	free(c->stalwarts);
 	free(c->rspamd.url);
 	free(c->rspamd.password.where);
 	free(c->rspamd.ca_file);
@@ -260,6 +292,22 @@ __attribute__((format(printf, 2, 0))) static void on_parse_error(cfg_t *cfg, con
 }
 
 /*
+ * For a list libconfuse calls after each value and once more at the end, with as many values as
+ * before; how many there were is kept in another field that is not used.
+ */
+static bool is_given_again(cfg_opt_t *opt)
+{
+	bool again = opt->def.number != 0 && (opt->flags & CFGF_MULTI) == 0;
+
+	if ((opt->flags & CFGF_LIST) == 0)
+		return again;
+	if (again && opt->def.fpnumber < 0)
+		return true;
+	opt->def.fpnumber = opt->def.fpnumber == opt->nvalues ? -1.0 : opt->nvalues;
+	return false;
+}
+
+/*
  * Called after each value and block. libconfuse lets the last of two equal keys win, and
  * accepts "a|b" outside block a as its key b; both are refused here. The line of a value is
  * stored in an unused field: the number of the option's default.
@@ -274,7 +322,7 @@ static int on_option(cfg_t *cfg, cfg_opt_t *opt)
 	if (i == cfg_num(cfg))
 		BAD(l->e, "a path with | to a key of another block; write %s inside its block",
 		    opt->name);
-	else if (opt->def.number != 0 && (opt->flags & CFGF_MULTI) == 0)
+	else if (is_given_again(opt))
 		BAD(l->e, "%s is given twice, first on line %ld; keep one", opt->name,
 		    opt->def.number);
 	else {
@@ -289,6 +337,8 @@ static cfg_opt_t *add_keys(cfg_opt_t *opts, const struct conf_key *keys)
 {
 	for (; keys->name != NULL; keys++) {
 		*opts = (cfg_opt_t)CFG_STR(keys->name, NULL, CFGF_NODEFAULT);
+		if (keys->list)
+			opts->flags |= CFGF_LIST;
 		opts++->validcb = on_option;
 	}
 	*opts = (cfg_opt_t)CFG_END();
@@ -309,7 +359,7 @@ static cfg_t *new_root(void)
 	const cfg_flag_t titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t mailbox[MAX_KEYS], account[MAX_KEYS], rspamd[MAX_KEYS], retention[MAX_KEYS];
 	cfg_opt_t reports[MAX_KEYS], watch[MAX_KEYS];
-	cfg_opt_t spool[MAX_KEYS], file[MAX_KEYS], *end;
+	cfg_opt_t spool[MAX_KEYS], stalwart[MAX_KEYS], file[MAX_KEYS], *end;
 
 	add_keys(mailbox, mailbox_keys);
 	add_block(add_keys(account, account_keys), "mailbox", mailbox, titled);
@@ -318,10 +368,12 @@ static cfg_t *new_root(void)
 	add_keys(reports, reports_keys);
 	add_keys(watch, watch_keys);
 	add_keys(spool, spool_keys);
+	add_keys(stalwart, stalwart_keys);
 	end = add_keys(file, file_keys);
 	end = add_block(end, "rspamd", rspamd, CFGF_NONE);
 	end = add_block(end, "account", account, titled);
 	end = add_block(end, "spool", spool, titled);
+	end = add_block(end, "stalwart", stalwart, titled);
 	end = add_block(end, "reports", reports, CFGF_NONE);
 	end = add_block(end, "watch", watch, CFGF_NONE);
 	add_block(end, "retention", retention, CFGF_NONE);
@@ -358,7 +410,8 @@ static bool key_is(const char *name, const char *key)
 {
 	if (strcmp(key, "password") != 0)
 		return strcmp(name, key) == 0;
-	return strncmp(name, "password-", 9) == 0 || strncmp(name, "token-", 6) == 0;
+	return strncmp(name, "password-", 9) == 0 || strncmp(name, "token-", 6) == 0 ||
+	       strncmp(name, "key-", 4) == 0;
 }
 
 /* The line of a key, or where the block ends. "password" is the secret that is set. */
@@ -378,11 +431,11 @@ static int take_keys(struct load *l, cfg_t *block, const struct conf_key *keys, 
 	for (; keys->name != NULL; keys++) {
 		cfg_opt_t *opt = cfg_getopt(block, keys->name);
 
-		if (cfg_opt_size(opt) == 0)
-			continue;
-		if (keys->set(keys, cfg_opt_getnstr(opt, 0), (char *)to + keys->offset, l->e) ==
-		    -1)
-			return load_failed(l, opt->def.number);
+		/* A list is set value by value. */
+		for (unsigned i = 0; i < cfg_opt_size(opt); i++)
+			if (keys->set(keys, cfg_opt_getnstr(opt, i), (char *)to + keys->offset,
+				      l->e) == -1)
+				return load_failed(l, opt->def.number);
 	}
 	return 0;
 }
@@ -502,6 +555,29 @@ static int take_spools(struct load *l)
 	return 0;
 }
 
+static int take_stalwarts(struct load *l)
+{
+	unsigned n = cfg_size(l->root, "stalwart");
+
+	l->conf->stalwarts = new_array(n, sizeof *l->conf->stalwarts);
+	if (l->conf->stalwarts == NULL)
+		return err_no_memory(l->e);
+	for (unsigned i = 0; i < n; i++) {
+		cfg_t *block = cfg_getnsec(l->root, "stalwart", i);
+		struct conf_stalwart *s = &l->conf->stalwarts[l->conf->n_stalwarts++];
+
+		s->timeout = 60;
+		s->poll = 10;
+		s->accounts_only = true;
+		s->name = strdup(cfg_title(block));
+		if (s->name == NULL)
+			return err_no_memory(l->e);
+		if (take_keys(l, block, stalwart_keys, s) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int take_block(struct load *l, const char *name, const struct conf_key *keys, void *to)
 {
 	if (cfg_size(l->root, name) == 0)
@@ -538,7 +614,7 @@ static int take_all(struct load *l)
 	    c->rspamd.deliver_to && strcmp(c->rspamd.deliver_to, "reporter") == 0;
 	if (secret_from_env(&c->rspamd.password, "RSPAMD_PASSWORD") == -1)
 		return err_no_memory(l->e);
-	return take_accounts(l) == -1 ? -1 : take_spools(l);
+	return take_accounts(l) == -1 || take_spools(l) == -1 ? -1 : take_stalwarts(l);
 }
 
 /* ---- cross-checks, with the line of what they find ---- */
@@ -557,6 +633,8 @@ static cfg_t *fault_block(cfg_t *root, const struct conf_fault *f)
 				   (unsigned)f->mailbox);
 	case CONF_BLOCK_SPOOL:
 		return cfg_getnsec(root, "spool", index);
+	case CONF_BLOCK_STALWART:
+		return cfg_getnsec(root, "stalwart", index);
 	case CONF_BLOCK_REPORTS:
 		return cfg_size(root, "reports") > 0 ? cfg_getsec(root, "reports") : root;
 	case CONF_BLOCK_RETENTION:

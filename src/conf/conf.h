@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "conf/conf_balance.h"
 #include "conf/conf_retention.h"
+#include "conf/conf_stalwart.h"
 #include "conf/conf_watch.h"
 #include "conf/secret.h"
 
@@ -104,6 +105,8 @@ struct conf {
 	size_t n_accounts;
 	struct conf_spool *spools;
 	size_t n_spools;
+	struct conf_stalwart *stalwarts;
+	size_t n_stalwarts;
 	struct conf_reports reports;
 	struct conf_retention retention;
 	struct conf_watch watch;

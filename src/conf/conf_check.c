@@ -340,6 +340,67 @@ static int spools_check(const struct conf *c, struct conf_fault *where, struct e
 	return 0;
 }
 
+static int stalwart_login_check(const struct conf_stalwart *s, struct conf_fault *where,
+				struct err *e)
+{
+	bool key = s->key.kind != SECRET_NONE;
+
+	if (key && (s->user || s->password.kind != SECRET_NONE))
+		return BAD(e, "both a key and a user or password; keep the key");
+	if (!key && (s->user == NULL || s->password.kind == SECRET_NONE))
+		return BAD(e, "no key; add key-file = \"/path\" (or user and password-file)");
+	if (secret_check(key ? &s->key : &s->password, key ? "key" : "password", e) == -1)
+		return bad_key(where, "password");
+	if (strncasecmp(s->url, "https:", 6) != 0 && !s->insecure && !url_is_loopback(s->url)) {
+		BAD(e,
+		    "key and mail would cross the network in the clear; use https://, or set "
+		    "insecure = true if the network is private");
+		return bad_key(where, "url");
+	}
+	return 0;
+}
+
+/* It is an account to the ledger and on the command line. */
+static int stalwart_name_check(const struct conf *c, const char *name, struct err *e)
+{
+	if (name_check("stalwart", name, e) == -1)
+		return -1;
+	if (strcmp(name, CONF_FILES) == 0 || name[0] == '/')
+		return BAD(e, "a stalwart block cannot be called \"%s\"; choose another name",
+			   name);
+	for (size_t i = 0; i < c->n_accounts; i++)
+		if (strcmp(name, c->accounts[i].name) == 0)
+			return BAD(e,
+				   "an account and a stalwart block are both called \"%s\"; "
+				   "choose another name",
+				   name);
+	return 0;
+}
+
+static int stalwart_check(const struct conf *c, const struct conf_stalwart *s,
+			  struct conf_fault *where, struct err *e)
+{
+	if (stalwart_name_check(c, s->name, e) == -1)
+		return -1;
+	if (s->url == NULL)
+		return BAD(e, "no url; add, for instance, url = \"https://mail.example.org\"");
+	if (url_check(s->url, "http", true, e) == -1)
+		return bad_key(where, "url");
+	if (ca_file_check(s->ca_file, e) == -1)
+		return bad_key(where, "ca-file");
+	return stalwart_login_check(s, where, e);
+}
+
+static int stalwarts_check(const struct conf *c, struct conf_fault *where, struct err *e)
+{
+	for (size_t i = 0; i < c->n_stalwarts; i++) {
+		*where = (struct conf_fault){.block = CONF_BLOCK_STALWART, .index = i};
+		if (stalwart_check(c, &c->stalwarts[i], where, e) == -1)
+			return err_prefix(e, "stalwart %s", c->stalwarts[i].name);
+	}
+	return 0;
+}
+
 static int64_t longest_age(const struct conf_retention *r)
 {
 	const int64_t ages[] = {r->learned, r->known, r->skipped, r->untrusted, r->failed};
@@ -402,8 +463,9 @@ static int file_check(const struct conf *c, struct conf_fault *where, struct err
 		BAD(e, "ledger = %s is a relative path; begin it with /", c->ledger);
 		return bad_key(where, "ledger");
 	}
-	if (c->n_accounts == 0 && c->n_spools == 0)
-		return BAD(e, "nothing to learn from; add an account or a spool block");
+	if (c->n_accounts == 0 && c->n_spools == 0 && c->n_stalwarts == 0)
+		return BAD(e,
+			   "nothing to learn from; add an account, spool or stalwart block");
 	return 0;
 }
 
@@ -413,7 +475,8 @@ int conf_check_where(const struct conf *c, struct conf_fault *where, struct err 
 		return -1;
 	if (rspamd_check(&c->rspamd, where, e) == -1)
 		return err_prefix(e, "rspamd");
-	if (accounts_check(c, where, e) == -1 || spools_check(c, where, e) == -1)
+	if (accounts_check(c, where, e) == -1 || spools_check(c, where, e) == -1 ||
+	    stalwarts_check(c, where, e) == -1)
 		return -1;
 	if (reports_check(c, where, e) == -1)
 		return err_prefix(e, "reports");

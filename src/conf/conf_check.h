@@ -16,13 +16,14 @@ enum conf_block {
 	CONF_BLOCK_ACCOUNT,
 	CONF_BLOCK_MAILBOX,
 	CONF_BLOCK_SPOOL,
+	CONF_BLOCK_STALWART,
 	CONF_BLOCK_REPORTS,
 	CONF_BLOCK_RETENTION,
 };
 
 struct conf_fault {
 	enum conf_block block;
-	size_t index;	 /* of the account or spool */
+	size_t index;	 /* of the account, spool or stalwart */
 	size_t mailbox;	 /* of the account, for CONF_BLOCK_MAILBOX */
 	const char *key; /* NULL: the block as a whole; "password": the secret that it has */
 };

@@ -259,6 +259,33 @@ int conf_set_action(const struct conf_key *k, const char *value, void *field, st
 	return conf_set_string(k, name + strspn(name, " \t"), &r->move_to, e);
 }
 
+int conf_set_after(const struct conf_key *k, const char *value, void *field, struct err *e)
+{
+	bool *destroy = field;
+
+	*destroy = strcmp(value, "destroy") == 0;
+	return *destroy || strcmp(value, "keep") == 0
+		   ? 0
+		   : BAD(k, value, e, "unknown; write keep or destroy");
+}
+
+int conf_add_except(const struct conf_key *k, const char *value, void *field, struct err *e)
+{
+	struct conf_stalwart *s = field;
+	char **more;
+
+	if (value[0] == '\0')
+		return BAD(k, value, e, "empty; write the addresses of accounts");
+	if (s->n_except == CONF_MAX_EXCEPT)
+		return BAD(k, value, e, "one too many; 1000 are allowed");
+	more = realloc(s->except, (s->n_except + 1) * sizeof *more);
+	if (more == NULL)
+		return err_no_memory(e);
+	s->except = more;
+	more[s->n_except] = strdup(value);
+	return more[s->n_except] == NULL ? err_no_memory(e) : (s->n_except++, 0);
+}
+
 /* ---- secrets ---- */
 
 int conf_set_secret(const struct conf_key *k, const char *value, void *field, struct err *e)

@@ -5,6 +5,7 @@
 #ifndef LS_CONF_KEY_H
 #define LS_CONF_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct conf_key {
 	int (*set)(const struct conf_key *k, const char *value, void *field, struct err *e);
 	size_t offset;	  /* of the field in its struct */
 	int64_t min, max; /* in the field's unit, if set checks a range */
+	bool list;	  /* { "a", "b" }: set is called for each */
 };
 
 /* One for each type of value: */
@@ -38,7 +40,11 @@ int conf_set_keep(const struct conf_key *k, const char *value, void *field, stru
 int conf_set_encrypted(const struct conf_key *k, const char *value, void *field, struct err *e);
 int conf_set_balance(const struct conf_key *k, const char *value, void *field, struct err *e);
 int conf_set_daily(const struct conf_key *k, const char *value, void *field, struct err *e);
+int conf_set_after(const struct conf_key *k, const char *value, void *field, struct err *e);
 int conf_set_action(const struct conf_key *k, const char *value, void *field, struct err *e);
+
+/* One address more for a struct conf_stalwart. */
+int conf_add_except(const struct conf_key *k, const char *value, void *field, struct err *e);
 
 /* A struct secret_source; min is its enum secret_kind. */
 int conf_set_secret(const struct conf_key *k, const char *value, void *field, struct err *e);

@@ -202,12 +202,14 @@ static uint64_t steps(const struct run *r)
 
 /*
  * What never worked will not work now; what broke may. A server that breaks the protocol does
- * so again, unless it was one message's fault, which is set aside now (got_on).
+ * so again, unless it was one message's fault, which is set aside now (got_on); and where there
+ * is no connection to speak of, nothing is cured by making another.
  */
-static bool is_worth_another(const struct err *e, bool ever, bool got_on)
+static bool is_worth_another(const struct account *a, const struct err *e, bool ever,
+			     bool got_on)
 {
 	return ever && e->kind != ERR_AUTH && e->kind != ERR_CONFIG &&
-	       (e->kind != ERR_PROTOCOL || got_on);
+	       ((e->kind != ERR_PROTOCOL && !a->by_request) || got_on);
 }
 
 /* 0, or -1 with ERR_FATAL; other errors are printed. account->slow: it was not visited. */
@@ -230,7 +232,7 @@ static int visit_account(struct visit *v, struct err *e)
 			return -1;
 		if (steps(r) != before)
 			in_vain = 0;
-		if (!is_worth_another(e, ever, steps(r) != before) ||
+		if (!is_worth_another(v->account, e, ever, steps(r) != before) ||
 		    in_vain >= RUN_RECONNECTS || breaks >= RUN_BREAKS)
 			break;
 		log_warn("%s; connecting again", e->text);
@@ -266,6 +268,7 @@ static int take_turn(struct pass *p, struct account *a, bool hasty, struct err *
 
 	if (r->pipeline)
 		a->waiter = pipeline_waiter(r->pipeline);
+	a->ledger = r->ledger;
 	a->patience = hasty && after > 0 ? RUN_PATIENCE : 0;
 	a->slow = false;
 	rc = visit_account(&v, e);

@@ -1,4 +1,4 @@
-#include "ledger/ledger.h"
+#include "ledger/ledger_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,33 +12,25 @@
 
 enum { FORGET_COMMIT = 4096 }; /* messages forgotten in one transaction */
 
-struct ledger {
-	struct store *store; /* owned */
-	enum ledger_mode mode;
-	int lock;
-	bool dirty; /* something has changed since the last commit */
-	bool dead;  /* a commit failed: the store is not what was recorded */
-};
-
 static const struct store_value key_format = {"format", 6};
 static const struct store_value key_distrust = {"distrust-marks", 14};
 static const struct store_value key_next_mailbox = {"next-mailbox", 12};
 
-static int damaged(const char *what, struct err *e)
+int ledger_damaged(const char *kind, struct err *e)
 {
 	return err_set(e, ERR_FATAL, ERR_LOCAL,
 		       "ledger: a %s record cannot be read; run learnspool ledger verify",
-		       what);
+		       kind);
 }
 
-static int put(struct ledger *l, enum store_map map, struct store_value key,
+int ledger_put(struct ledger *l, enum store_map map, struct store_value key,
 	       struct store_value value, struct err *e)
 {
 	l->dirty = true;
 	return l->store->ops->put(l->store, map, key, value, e);
 }
 
-static int del(struct ledger *l, enum store_map map, struct store_value key, struct err *e)
+int ledger_del(struct ledger *l, enum store_map map, struct store_value key, struct err *e)
 {
 	l->dirty = true;
 	return l->store->ops->del(l->store, map, key, e);
@@ -52,7 +44,7 @@ static int read_u32(struct ledger *l, struct store_value key, uint32_t *n, struc
 	int rc = l->store->ops->get(l->store, STORE_META, key, &v, e);
 
 	if (rc == 1 && !record_u32_decode(v.data, v.len, n))
-		return damaged("meta", e);
+		return ledger_damaged("meta", e);
 	return rc;
 }
 
@@ -61,7 +53,7 @@ static int put_u32(struct ledger *l, struct store_value key, uint32_t n, struct 
 	unsigned char value[RECORD_VALUE_MAX];
 	size_t len = record_u32_encode(n, value);
 
-	return put(l, STORE_META, key, (struct store_value){value, len}, e);
+	return ledger_put(l, STORE_META, key, (struct store_value){value, len}, e);
 }
 
 /* A ledger of a newer program is not touched; a new ledger gets our format number. */
@@ -200,7 +192,7 @@ int ledger_mailbox(struct ledger *l, const char *account, const char *mailbox,
 	rc = l->store->ops->get(l->store, STORE_MAILBOX, (struct store_value){key, len}, &v, e);
 	*known = rc == 1;
 	if (rc == 1)
-		return record_mailbox_decode(v.data, v.len, out) ? 0 : damaged("mailbox", e);
+		return record_mailbox_decode(v.data, v.len, out) ? 0 : ledger_damaged("mailbox", e);
 	if (rc == -1 || read_u32(l, key_next_mailbox, &out->number, e) == -1)
 		return -1;
 	return 0;
@@ -218,7 +210,7 @@ int ledger_mailbox_put(struct ledger *l, const char *account, const char *mailbo
 		return -1;
 	if (r->number >= next && put_u32(l, key_next_mailbox, r->number + 1, e) == -1)
 		return -1;
-	return put(l, STORE_MAILBOX, (struct store_value){key, len},
+	return ledger_put(l, STORE_MAILBOX, (struct store_value){key, len},
 		   (struct store_value){value, record_mailbox_encode(r, value)}, e);
 }
 
@@ -235,7 +227,7 @@ int ledger_message(struct ledger *l, const struct record_mailbox *box, uint32_t 
 	rc = l->store->ops->get(l->store, STORE_UID, (struct store_value){key, sizeof key}, &v,
 				e);
 	if (rc == 1 && !record_message_decode(v.data, v.len, out))
-		return damaged("message", e);
+		return ledger_damaged("message", e);
 	return rc;
 }
 
@@ -245,7 +237,7 @@ int ledger_message_put(struct ledger *l, const struct record_mailbox *box, uint3
 	unsigned char key[RECORD_MESSAGE_KEY], value[RECORD_VALUE_MAX];
 
 	record_message_key(box->number, box->identity, id, key);
-	return put(l, STORE_UID, (struct store_value){key, sizeof key},
+	return ledger_put(l, STORE_UID, (struct store_value){key, sizeof key},
 		   (struct store_value){value, record_message_encode(r, value)}, e);
 }
 
@@ -255,7 +247,7 @@ int ledger_message_del(struct ledger *l, const struct record_mailbox *box, uint3
 	unsigned char key[RECORD_MESSAGE_KEY];
 
 	record_message_key(box->number, box->identity, id, key);
-	return del(l, STORE_UID, (struct store_value){key, sizeof key}, e);
+	return ledger_del(l, STORE_UID, (struct store_value){key, sizeof key}, e);
 }
 
 /* The first message at or after the key: 1 and the parts of its key, 0, or -1. */
@@ -272,7 +264,7 @@ static int seek(struct ledger *l, uint32_t number, uint32_t validity, uint32_t i
 		return rc;
 	if (!record_message_key_decode(key.data, key.len, &found[0], &found[1], &found[2]) ||
 	    !record_message_decode(v.data, v.len, out))
-		return damaged("message", e);
+		return ledger_damaged("message", e);
 	return 1;
 }
 
@@ -336,11 +328,11 @@ int ledger_forget_account(struct ledger *l, const char *account, struct err *e)
 		    memcmp(key.data, account, len) != 0)
 			break;
 		if (!record_mailbox_decode(v.data, v.len, &box))
-			return damaged("mailbox", e);
+			return ledger_damaged("mailbox", e);
 		memcpy(name, key.data, key.len);
 		key.data = name;
 		if (ledger_forget_messages(l, &box, e) == -1 ||
-		    del(l, STORE_MAILBOX, key, e) == -1)
+		    ledger_del(l, STORE_MAILBOX, key, e) == -1)
 			return -1;
 	}
 	return rc == -1 ? -1 : 0;
@@ -356,7 +348,7 @@ int ledger_digest(struct ledger *l, const struct digest *d, struct record_digest
 				    (struct store_value){d->bytes, DIGEST_SIZE}, &v, e);
 
 	if (rc == 1 && !record_digest_decode(v.data, v.len, out))
-		return damaged("digest", e);
+		return ledger_damaged("digest", e);
 	return rc;
 }
 
@@ -382,7 +374,7 @@ static int put_digest(struct ledger *l, const struct digest *d, const struct rec
 {
 	unsigned char value[RECORD_VALUE_MAX];
 
-	return put(l, STORE_DIGEST, (struct store_value){d->bytes, DIGEST_SIZE},
+	return ledger_put(l, STORE_DIGEST, (struct store_value){d->bytes, DIGEST_SIZE},
 		   (struct store_value){value, record_digest_encode(r, value)}, e);
 }
 
@@ -636,7 +628,7 @@ int ledger_believes_marks(struct ledger *l, struct err *e)
 	rc = l->store->ops->seek(l->store, STORE_MAILBOX, &key, &v, e);
 	while (rc == 1) {
 		if (!record_mailbox_decode(v.data, v.len, &box))
-			return damaged("mailbox", e);
+			return ledger_damaged("mailbox", e);
 		if (box.whole)
 			return 0;
 		rc = l->store->ops->next(l->store, STORE_MAILBOX, &key, &v, e);
@@ -681,7 +673,7 @@ int ledger_forget_contents(struct ledger *l, int64_t before, size_t max, uint64_
 
 		len = key.len;
 		memcpy(cursor, key.data, len);
-		if (old && del(l, STORE_DIGEST, (struct store_value){cursor, len}, e) == -1)
+		if (old && ledger_del(l, STORE_DIGEST, (struct store_value){cursor, len}, e) == -1)
 			return -1;
 		*forgotten += old;
 		cursor[len++] = 0; /* the smallest key after this one */
@@ -690,5 +682,5 @@ int ledger_forget_contents(struct ledger *l, int64_t before, size_t max, uint64_
 	if (rc == -1)
 		return -1;
 	/* After the end, the next call starts again at the beginning. */
-	return put(l, STORE_META, name, (struct store_value){cursor, rc == 1 ? len : 0}, e);
+	return ledger_put(l, STORE_META, name, (struct store_value){cursor, rc == 1 ? len : 0}, e);
 }

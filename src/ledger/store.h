@@ -17,6 +17,7 @@ enum store_map {
 	STORE_MAILBOX, /* account and mailbox -> number, UIDVALIDITY, UIDNEXT ... */
 	STORE_UID,     /* mailbox number, UIDVALIDITY, UID -> state of one message */
 	STORE_DIGEST,  /* digest -> what was learned of the content */
+	STORE_SAMPLE,  /* account and name -> number, number -> name (samples.h) */
 	STORE_MAPS,
 };
 

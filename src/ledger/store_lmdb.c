@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,7 +37,11 @@ struct store_lmdb {
 	char dir[512];
 };
 
-static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest"};
+/* A ledger of an earlier version has no such map, and until it is written to it has none. */
+static const MDB_dbi absent = UINT_MAX;
+
+static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest",
+						   "sample"};
 
 /* LMDB returns EIO if a write was short, which happens when the disk becomes full. */
 static bool is_full(const struct store_lmdb *s)
@@ -136,6 +141,16 @@ static int begin_txn(struct store_lmdb *s, unsigned flags)
 	return rc;
 }
 
+static int open_map(MDB_txn *txn, enum store_map m, unsigned flags, MDB_dbi *dbi)
+{
+	int rc = mdb_dbi_open(txn, map_names[m], flags, dbi);
+
+	if (rc != MDB_NOTFOUND || m != STORE_SAMPLE)
+		return rc;
+	*dbi = absent;
+	return 0;
+}
+
 static int lmdb_begin(struct store *store, bool write, struct err *e)
 {
 	struct store_lmdb *s = (struct store_lmdb *)store;
@@ -144,7 +159,7 @@ static int lmdb_begin(struct store *store, bool write, struct err *e)
 	if (rc == 0)
 		rc = begin_txn(s, write ? 0 : MDB_RDONLY);
 	for (int i = 0; rc == 0 && !s->opened && i < STORE_MAPS; i++)
-		rc = mdb_dbi_open(s->txn, map_names[i], s->write ? MDB_CREATE : 0, &s->dbi[i]);
+		rc = open_map(s->txn, (enum store_map)i, s->write ? MDB_CREATE : 0, &s->dbi[i]);
 	if (rc == 0)
 		return 0;
 	if (s->txn)
@@ -194,7 +209,7 @@ static int lmdb_get(struct store *store, enum store_map m, struct store_value ke
 {
 	struct store_lmdb *s = (struct store_lmdb *)store;
 	MDB_val k = to_mdb(key), v;
-	int rc = mdb_get(s->txn, s->dbi[m], &k, &v);
+	int rc = s->dbi[m] == absent ? MDB_NOTFOUND : mdb_get(s->txn, s->dbi[m], &k, &v);
 
 	if (rc == MDB_NOTFOUND)
 		return 0;
@@ -228,7 +243,9 @@ static int cursor_get(struct store_lmdb *s, enum store_map m, MDB_cursor_op op,
 		      struct store_value *key, struct store_value *value, struct err *e)
 {
 	MDB_val k = to_mdb(*key), v;
-	int rc = s->cursor[m] ? 0 : mdb_cursor_open(s->txn, s->dbi[m], &s->cursor[m]);
+	int rc = s->dbi[m] == absent ? MDB_NOTFOUND
+		 : s->cursor[m]	     ? 0
+				     : mdb_cursor_open(s->txn, s->dbi[m], &s->cursor[m]);
 
 	if (rc == 0)
 		rc = mdb_cursor_get(s->cursor[m], &k, &v, op);
@@ -387,8 +404,8 @@ static int walk_all(const struct store_lmdb *parent)
 	if (rc == 0)
 		rc = walk(s.txn, 0); /* LMDB's own map of free pages */
 	for (int i = 0; rc == 0 && i < STORE_MAPS; i++) {
-		rc = mdb_dbi_open(s.txn, map_names[i], 0, &dbi);
-		if (rc == 0)
+		rc = open_map(s.txn, (enum store_map)i, 0, &dbi);
+		if (rc == 0 && dbi != absent)
 			rc = walk(s.txn, dbi);
 	}
 	mdb_txn_abort(s.txn);

@@ -57,6 +57,16 @@ static struct account *make_spool(const struct conf *conf, size_t i)
 	return account_spool(&conf->spools[i], &conf->reports);
 }
 
+static size_t count_stalwarts(const struct conf *conf)
+{
+	return conf->n_stalwarts;
+}
+
+static struct account *make_stalwart(const struct conf *conf, size_t i)
+{
+	return account_stalwart(&conf->stalwarts[i], &conf->reports);
+}
+
 /* A new kind of source is a line here, and a file that knows it. */
 static const struct {
 	size_t (*count)(const struct conf *conf);
@@ -64,6 +74,7 @@ static const struct {
 } kinds[] = {
     {count_imap, make_imap},
     {count_spools, make_spool},
+    {count_stalwarts, make_stalwart},
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };

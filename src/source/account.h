@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/waiter.h"
 #include "conf/conf.h"
+#include "ledger/ledger.h"
 #include "source/source.h"
 
 struct account;
@@ -23,6 +24,8 @@ struct account_listener {
 	int poll_ms;		  /* between two looks, where the server tells of nothing */
 	int renew_ms;		  /* after which waiting begins anew, for a server's patience */
 };
+
+typedef void account_note_fn(void *ctx, const char *text);
 
 /* A kind of account. Every int is 0, or -1 with an error. */
 struct account_ops {
@@ -52,6 +55,12 @@ struct account_ops {
 	 */
 	int (*listen)(struct account *a, const struct account_listener *l, struct err *e);
 	const char *(*folder)(const struct account *a, size_t i);
+
+	/*
+	 * For check: what is worth knowing of the account, which is connected, each a line to
+	 * note; -1 with an error where a run could not do its work. NULL: nothing.
+	 */
+	int (*advise)(struct account *a, account_note_fn *note, void *ctx, struct err *e);
 	int whole_ms; /* what is new in a folder may be only a part for so long: look again */
 };
 
@@ -60,8 +69,10 @@ struct account {
 	const char *name;	     /* borrowed */
 	size_t n;		     /* sources */
 	const struct waiter *waiter; /* borrowed: what to wait through; set by the caller */
+	struct ledger *ledger; /* borrowed: what is known of its messages; set by the caller */
 	int patience; /* seconds that the server may be silent until the log-in is done; set
 		       * by the caller; 0: as long as the configuration says */
+	bool by_request; /* each request stands for itself: to connect again is no cure */
 	bool connected;
 	bool slow;    /* connect failed, and with more patience it might not have */
 	bool refused; /* the log-in was refused: it is not tried again */
@@ -92,6 +103,12 @@ void accounts_free(struct accounts *a);
 
 /* An IMAP account. NULL if there is no memory. */
 struct account *account_imap(const struct conf_account *conf);
+
+/*
+ * The training samples of a Stalwart. Both are borrowed. NULL if there is no memory.
+ */
+struct account *account_stalwart(const struct conf_stalwart *conf,
+				 const struct conf_reports *reports);
 
 /*
  * The folders of a spool (spool.h); its name is their path. reports is what holds for all

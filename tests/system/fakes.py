@@ -374,6 +374,19 @@ class Request(NamedTuple):
     body: bytes
 
 
+def read_request(stream: BinaryIO) -> Request:
+    first = stream.readline().decode()
+    if not first.endswith("\n"):
+        raise Cut  # the client is gone
+    method, path, _ = first.split(" ")
+    headers = {}
+    while line := stream.readline().decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", "0")))
+    return Request(method, path, headers, body)
+
+
 def http(status: int, reason: str = "", body: bytes = b"", headers: bytes = b"") -> bytes:
     return (f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
             f"Content-Length: {len(body)}\r\n".encode() + headers + b"\r\n" + body)
@@ -410,25 +423,12 @@ class FakeController(Fake):
 
     def serve(self, link: socket.socket) -> None:
         with link.makefile("rb") as stream:
-            request = self._read(stream)
+            request = read_request(stream)
             self.requests.append(request)
             if request.method == "GET":
                 send(link, self.stat() if callable(self.stat) else self.stat)
             else:
                 send(link, self.answer(request))
-
-    @staticmethod
-    def _read(stream: BinaryIO) -> Request:
-        first = stream.readline().decode()
-        if not first.endswith("\n"):
-            raise Cut  # the client is gone
-        method, path, _ = first.split(" ")
-        headers = {}
-        while line := stream.readline().decode("latin-1").strip():
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        body = stream.read(int(headers.get("content-length", "0")))
-        return Request(method, path, headers, body)
 
 
 # ---- both ----

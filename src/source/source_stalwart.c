@@ -1,0 +1,368 @@
+/* What the users of a Stalwart took for spam, or for ham. */
+#include "source/source_stalwart_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "source/stalwart_walk.h"
+
+static int stalwart_open(struct source *source, bool read_only, struct err *e)
+{
+	struct account_stalwart *a = source_stalwart_of(source)->account;
+	struct samples *known = &a->known;
+
+	(void)read_only; /* looking changes nothing there */
+	if (!a->looked && (samples_load(known, a->account.ledger, a->account.name, e) == -1 ||
+			   stalwart_walk(a->server, a->conf, known, e) == -1))
+		return -1;
+	a->looked = true;
+	source->identity = known->identity;
+	source->next = known->next;
+	source->count = known->count[source->class];
+	return 0;
+}
+
+static int stalwart_list(struct source *source, uint32_t first, uint32_t last,
+			 struct ranges *found, struct err *e)
+{
+	struct samples *known = &source_stalwart_of(source)->account->known;
+	struct sample s;
+	uint32_t number = first - 1;
+	int rc;
+
+	ranges_clear(found);
+	while ((rc = samples_next(known, &number, &s, e)) == 1 && number <= last)
+		if (s.class == source->class && ranges_add(found, number, number, e) == -1)
+			return -1;
+	return rc == -1 ? -1 : 0;
+}
+
+static int stalwart_look(struct source *source, const struct ranges *ids, source_sight_fn *fn,
+			 void *ctx, struct err *e)
+{
+	struct samples *known = &source_stalwart_of(source)->account->known;
+
+	for (size_t i = 0; i < ids->n; i++)
+		for (uint64_t n = ids->range[i].first; n <= ids->range[i].last; n++) {
+			struct source_sight sight = {.id = (uint32_t)n};
+			struct sample s;
+			int rc = samples_get(known, sight.id, &s, e);
+
+			sight.stamp.date = s.date;
+			if (rc == 1 && s.class == source->class && fn(ctx, &sight, e) == -1)
+				rc = -1;
+			if (rc == -1)
+				return -1;
+		}
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static int stalwart_want(struct source *source, struct ranges *todo,
+			 const struct source_filter *f, bool alone, struct err *e)
+{
+	struct source_stalwart *s = source_stalwart_of(source);
+	struct stalwart *server = s->account->server;
+
+	(void)e;
+	server->ops->abandon(server);
+	ranges_free(&s->todo);
+	ranges_clear(&s->missing);
+	s->todo = *todo;
+	*todo = (struct ranges){0};
+	s->filter = *f;
+	s->side_by_side = alone ? 1 : JMAP_DOWNLOADS;
+	s->owed = 0;
+	return 0;
+}
+
+/*
+ * Begin to download the next message. 1: nothing is to be downloaded of it, and *m is what
+ * there is; 0, or -1.
+ */
+static int begin_next(struct source_stalwart *s, struct source_message *m, struct err *e)
+{
+	struct account_stalwart *a = s->account;
+	struct sample sample;
+	struct ranges one = {0};
+	uint32_t number;
+	int rc = ranges_take(&s->todo, 1, &one, e);
+
+	number = rc == 0 ? one.range[0].first : 0;
+	ranges_free(&one);
+	if (rc == 0)
+		rc = samples_get(&a->known, number, &sample, e);
+	if (rc == -1)
+		return -1;
+	m->id = number;
+	if (rc == 0 || sample.class != s->source.class) {
+		m->kind = MESSAGE_GONE;
+		return 1;
+	}
+	m->stamp.date = sample.date;
+	if (sample.date > s->filter.newest) {
+		m->kind = MESSAGE_HELD;
+		return 1;
+	}
+	*m = (struct source_message){0};
+	return a->server->ops->begin(a->server, &sample, s->filter.max_size, number, e);
+}
+
+static int cannot_read(const struct account_stalwart *a, struct err *e)
+{
+	return stalwart_needs(a->conf, STALWART_MAY_READ, "download other users' messages", e);
+}
+
+/* There is a sample, and no message of it any more. */
+static int give_up(struct account_stalwart *a, uint32_t number, struct err *e)
+{
+	log_info("no message account=%s sample=%u", a->account.name, number);
+	return samples_ignore(&a->known, number, e);
+}
+
+/*
+ * A message that cannot be had: it was deleted, or nobody's mail can be had with this log-in.
+ * 1: it is gone, 0: that is not known yet, or -1 with an error: then nothing is concluded.
+ */
+static int explain(struct source_stalwart *s, uint32_t number, struct err *e)
+{
+	struct account_stalwart *a = s->account;
+	struct sample known, now;
+	struct stalwart_id id;
+	int may, rc = samples_get(&a->known, number, &known, e);
+
+	if (rc != 1)
+		return rc == 0 ? 1 : -1;
+	snprintf(id.text, sizeof id.text, "%s", known.name);
+	if (a->server->ops->get(a->server, &id, 1, &now, e) == -1)
+		return -1;
+	if (now.name[0] == '\0')
+		return samples_drop(&a->known, number, e) == -1 ? -1 : 1;
+	may = a->server->ops->may(a->server, STALWART_MAY_READ, e);
+	if (may == 1)
+		return give_up(a, number, e) == -1 ? -1 : 1;
+	if (may == 0)
+		return cannot_read(a, e);
+	return may == -1 ? -1 : ranges_add(&s->missing, number, number, e);
+}
+
+static int find_reporter(struct account_stalwart *a, const struct sample *sample,
+			 struct source_message *m, struct err *e)
+{
+	const char *address;
+
+	if (sample->account[0] == '\0')
+		return 0;
+	address = a->server->ops->address(a->server, sample->account, false, e);
+	if (address == NULL)
+		return -1;
+	snprintf(m->reporter, sizeof m->reporter, "%s", address);
+	return 0;
+}
+
+/* A download that has ended. 1, 0 where there is nothing to say of it yet, or -1. */
+static int give(struct source_stalwart *s, struct jmap_result *r, struct source_message *m,
+		struct err *e)
+{
+	struct account_stalwart *a = s->account;
+	struct sample sample = {.class = CLASS_NONE};
+	int rc = samples_get(&a->known, r->owner, &sample, e);
+
+	if (rc == -1)
+		return -1;
+	m->id = r->owner;
+	m->stamp = (struct record_stamp){.size = r->size, .date = sample.date};
+	switch (r->fate) {
+	case JMAP_BODY:
+		a->read = a->read || strcmp(sample.account, a->server->self) != 0;
+		m->kind = MESSAGE_BODY;
+		m->body = r->body;
+		r->body = (struct buf){0};
+		return find_reporter(a, &sample, m, e) == -1 ? -1 : 1;
+	case JMAP_LARGE:
+		m->kind = MESSAGE_LARGE;
+		return 1;
+	case JMAP_MISSING:
+		m->kind = MESSAGE_GONE;
+		m->stamp = (struct record_stamp){0};
+		return explain(s, r->owner, e);
+	case JMAP_BROKEN:
+		break;
+	}
+	s->owed = r->owner;
+	*e = r->why;
+	return -1;
+}
+
+/*
+ * At the end, what was missing: where others could be downloaded it is gone, and where there was
+ * no other this log-in may not read mail. 1 with one of them in *m, or -1.
+ */
+static int give_missing(struct source_stalwart *s, struct source_message *m, struct err *e)
+{
+	struct ranges one = {0};
+	int rc = s->account->read ? ranges_take(&s->missing, 1, &one, e)
+				  : cannot_read(s->account, e);
+
+	if (rc == 0) {
+		*m = (struct source_message){.kind = MESSAGE_GONE, .id = one.range[0].first};
+		rc = give_up(s->account, m->id, e);
+	}
+	ranges_free(&one);
+	return rc == -1 ? -1 : 1;
+}
+
+static enum source_next stalwart_next(struct source *source, struct source_message *m,
+				      struct wait *wait, struct err *e)
+{
+	struct source_stalwart *s = source_stalwart_of(source);
+	struct stalwart *server = s->account->server;
+	struct jmap_result r = {.fate = JMAP_MISSING};
+	int rc = 0;
+
+	while (rc == 0 && s->todo.n > 0 && server->ops->running(server) < s->side_by_side)
+		rc = begin_next(s, m, e);
+	if (rc == 0 && server->ops->running(server) == 0) {
+		if (s->missing.n == 0)
+			return SOURCE_END;
+		return give_missing(s, m, e) == -1 ? SOURCE_ERROR : SOURCE_MESSAGE;
+	}
+	if (rc == 0 && (rc = server->ops->take(server, &r, wait, e)) == 1) {
+		rc = give(s, &r, m, e);
+		buf_free(&r.body);
+		*wait = (struct wait){.fd = -1};
+	}
+	return rc == -1 ? SOURCE_ERROR : rc == 1 ? SOURCE_MESSAGE : SOURCE_WAIT;
+}
+
+static uint32_t stalwart_next_size(const struct source *source)
+{
+	const struct stalwart *server =
+	    ((const struct source_stalwart *)source)->account->server;
+
+	return server->ops->ready_size(server);
+}
+
+static uint32_t stalwart_owed(const struct source *source)
+{
+	return ((const struct source_stalwart *)source)->owed;
+}
+
+/* A sample bears no marks: the ledger remembers. */
+static const char *stalwart_mark_name(enum mail_class class, enum outcome outcome)
+{
+	(void)class, (void)outcome;
+	return NULL;
+}
+
+/* ---- removal: the sample goes, and the message stays where its user has it ---- */
+
+static int stalwart_can_remove(struct source *source, const struct source_removal *how,
+			       struct err *e)
+{
+	struct account_stalwart *a = source_stalwart_of(source)->account;
+	int may = a->server->ops->may(a->server, STALWART_MAY_DESTROY, e);
+
+	(void)how;
+	return may == 0 ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
+	       : may == -1 ? -1
+			   : 0;
+}
+
+/* The names of these numbers; how many there are in *n. */
+static int names_of(struct samples *known, const struct ranges *numbers, struct stalwart_id *id,
+		    size_t *n, struct err *e)
+{
+	*n = 0;
+	for (size_t i = 0; i < numbers->n; i++)
+		for (uint64_t k = numbers->range[i].first; k <= numbers->range[i].last; k++) {
+			struct sample s;
+			int rc = samples_get(known, (uint32_t)k, &s, e);
+
+			if (rc == -1)
+				return -1;
+			if (rc == 1)
+				snprintf(id[(*n)++].text, sizeof id->text, "%s", s.name);
+		}
+	return 0;
+}
+
+static int drop_all(struct samples *known, const struct ranges *numbers, struct err *e)
+{
+	for (size_t i = 0; i < numbers->n; i++)
+		for (uint64_t k = numbers->range[i].first; k <= numbers->range[i].last; k++)
+			if (samples_drop(known, (uint32_t)k, e) == -1)
+				return -1;
+	return 0;
+}
+
+static int stalwart_remove(struct source *source, struct ranges *ids,
+			   const struct source_removal *how, struct err *e)
+{
+	struct account_stalwart *a = source_stalwart_of(source)->account;
+	struct stalwart_id *id = calloc(STALWART_GET_MAX, sizeof *id);
+	int rc = id ? 0 : err_no_memory(e);
+
+	(void)how;
+	while (rc == 0 && ids->n > 0) {
+		struct ranges part = {0};
+		size_t n;
+
+		rc = ranges_take(ids, STALWART_GET_MAX, &part, e);
+		if (rc == 0)
+			rc = names_of(&a->known, &part, id, &n, e);
+		if (rc == 0 && n > 0)
+			rc = a->server->ops->destroy(a->server, id, n, e);
+		if (rc == 0)
+			rc = drop_all(&a->known, &part, e);
+		ranges_free(&part);
+	}
+	free(id);
+	return rc;
+}
+
+static void stalwart_source_close(struct source *source)
+{
+	struct source_stalwart *s = source_stalwart_of(source);
+
+	s->account->server->ops->abandon(s->account->server);
+	ranges_free(&s->todo);
+	ranges_free(&s->missing);
+	free(s);
+}
+
+static const struct source_ops stalwart_ops = {
+    .open = stalwart_open,
+    .list = stalwart_list,
+    .want = stalwart_want,
+    .next = stalwart_next,
+    .next_size = stalwart_next_size,
+    .owed = stalwart_owed,
+    .look = stalwart_look,
+    .mark_name = stalwart_mark_name,
+    .can_remove = stalwart_can_remove,
+    .remove = stalwart_remove,
+    .close = stalwart_source_close,
+};
+
+struct source *source_stalwart(struct account_stalwart *a, size_t i)
+{
+	struct source_stalwart *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->account = a;
+	s->source = (struct source){
+	    .ops = &stalwart_ops,
+	    .account = a->account.name,
+	    .mailbox = i == 0 ? "spam" : "ham",
+	    .class = i == 0 ? CLASS_SPAM : CLASS_HAM,
+	    .dated = true,
+	    .expires = a->conf->destroy,
+	    .hold = a->reports->hold,
+	};
+	return &s->source;
+}

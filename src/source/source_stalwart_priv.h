@@ -1,0 +1,46 @@
+/*
+ * source_stalwart_priv.h - the training samples of a Stalwart as an account: account_stalwart.c
+ * logs in, source_stalwart.c is one of its two sources. Private to them.
+ */
+#ifndef LS_SOURCE_STALWART_PRIV_H
+#define LS_SOURCE_STALWART_PRIV_H
+
+#include "ledger/samples.h"
+#include "source/account.h"
+#include "source/source_ops.h"
+#include "source/stalwart.h"
+
+struct account_stalwart {
+	struct account account;
+	const struct conf_stalwart *conf; /* borrowed, as the next */
+	const struct conf_reports *reports;
+	struct conf_stalwart session; /* the same, with the time-out of the moment */
+	struct stalwart *server;      /* owned; NULL while not connected */
+	struct samples known;
+	bool looked; /* known is what the server has, as of this connection */
+	bool read;   /* another user's message was downloaded: that is allowed */
+};
+
+struct source_stalwart {
+	struct source source;
+	struct account_stalwart *account; /* borrowed */
+	struct ranges todo;
+	struct ranges missing; /* without a body, and it is not known yet why */
+	struct source_filter filter;
+	size_t side_by_side; /* downloads at a time */
+	uint32_t owed;	     /* the message whose download broke */
+};
+
+static inline struct source_stalwart *source_stalwart_of(struct source *s)
+{
+	return (struct source_stalwart *)s;
+}
+
+/* Source number i of the account: 0 is spam, 1 is ham. NULL if there is no memory. */
+struct source *source_stalwart(struct account_stalwart *a, size_t i);
+
+/* listen_stalwart.c: as struct account_ops' listen. */
+int listen_stalwart(const struct conf_stalwart *conf, const struct account_listener *l,
+		    struct err *e);
+
+#endif
