@@ -232,7 +232,8 @@ def examples() -> dict[str, str]:
     page = (ROOT / "docs" / "learnspool.conf.5").read_text().partition(".Sh EXAMPLES")[2]
     blocks = re.findall(r"(?s)\.Bd -literal.*?\n(.*?)\.Ed", page)
     return found | {f"learnspool.conf.5, example {n}": block.replace("\\e", "\\")
-                    for n, block in enumerate(blocks, 1) if "account" in block}
+                    for n, block in enumerate(blocks, 1)
+                    if re.search("^(account|stalwart) ", block, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("name", examples())
@@ -243,9 +244,9 @@ def test_no_example_is_refused_by_a_run(program: Program, name: str) -> None:
     text = text.replace("/var/spool/learnspool", str(program.folder / "spool"))
     text = re.sub(r'ledger = ".*"', "", re.sub(r"(?s)rspamd \{.*?\n\}", "", text))
     text += f'rspamd {{ url = "http://127.0.0.1:1" }}\nledger = "{program.ledger}"\n'
-    text = re.sub(r"/etc/learnspool/[a-z-]*\.(token|password)", str(program.folder / "secret"),
+    text = re.sub(r"/etc/learnspool/[a-z-]*\.(token|password|key)", str(program.folder / "secret"),
                   text)
-    text = re.sub(r'url = "imaps://[^"]*"', 'url = "imaps://127.0.0.1:1"', text)
+    text = re.sub(r'url = "(imaps|https)://[^"]*"', r'url = "\1://127.0.0.1:1"', text)
     (program.folder / "secret").touch(0o600)
     (program.folder / "secret").write_text("0123456789abcdef0123456789abcdef\n")
     program.config.touch(0o600)
