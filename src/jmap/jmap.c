@@ -24,7 +24,7 @@ enum {
 	WAIT_MS = 1000,
 	TRIES_BUSY = 5,	  /* of a request that the server has too many of */
 	TRIES_BROKEN = 3, /* ... or that it fails at */
-	PAUSE_MS = 250,
+	PAUSE_MS = 100,
 	RETRY_AFTER_MAX = 120, /* seconds: Stalwart counts requests by the minute */
 };
 
@@ -307,13 +307,28 @@ static int failed(struct jmap *j, enum err_kind kind, const char *what, struct e
 	return err_set(e, ERR_SERVER, kind, "stalwart %s: %s", j->conf->name, what);
 }
 
+/* What was wrong with an answer, or why there was none. */
+static const char *describe(CURLcode code)
+{
+	switch (code) {
+	case CURLE_WRITE_ERROR:
+		return "an answer longer than any of Stalwart's";
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		return "not an HTTP answer";
+	default:
+		return curl_easy_strerror(code);
+	}
+}
+
 static int unreachable(struct jmap *j, CURLcode code, struct err *e)
 {
 	if (code == CURLE_OUT_OF_MEMORY)
 		return err_no_memory(e);
-	if (code == CURLE_WRITE_ERROR)
-		return failed(j, ERR_PROTOCOL,
-			      "an answer longer than any of Stalwart's; does url name it?", e);
+	if (code == CURLE_WRITE_ERROR || code == CURLE_UNSUPPORTED_PROTOCOL ||
+	    code == CURLE_WEIRD_SERVER_REPLY)
+		return err_set(e, ERR_SERVER, ERR_PROTOCOL, "stalwart %s: %s; does url name it?",
+			       j->conf->name, describe(code));
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
 			       "stalwart %s: its certificate is not valid: %s; renew it, or "
@@ -536,7 +551,7 @@ static const char *find_flaw(const struct transfer *t)
 	if (t->code == CURLE_OK && t->framed)
 		return NULL;
 	return t->code == CURLE_OK ? "the server does not tell its length"
-				   : curl_easy_strerror(t->code);
+				   : describe(t->code);
 }
 
 /* 0, or -1 where the error is not this download's own. */
@@ -555,10 +570,7 @@ static int read_fate(struct jmap *j, struct transfer *t, struct jmap_result *out
 	} else if (t->code == CURLE_OK && t->status != 200) {
 		return refused(j, t, e);
 	} else if (flaw) {
-		err_set(&out->why, ERR_SERVER, ERR_UNREACHABLE,
-			"stalwart %s: a message cannot be downloaded: %s; the next run tries "
-			"again",
-			j->conf->name, flaw);
+		out->flaw = flaw;
 	} else {
 		out->fate = JMAP_BODY;
 		out->size = (uint32_t)t->body.len;

@@ -68,9 +68,9 @@ enum jmap_fate {
 struct jmap_result {
 	enum jmap_fate fate;
 	uint32_t owner;
-	uint32_t size;	 /* bytes; LARGE: 0 if it is not known */
-	struct buf body; /* BODY: the caller's */
-	struct err why;	 /* BROKEN: an ERR_SERVER error */
+	uint32_t size;	  /* bytes; LARGE: 0 if it is not known */
+	struct buf body;  /* BODY: the caller's */
+	const char *flaw; /* BROKEN: what happened; static text */
 };
 
 /*

@@ -208,8 +208,8 @@ static uint64_t steps(const struct run *r)
 static bool is_worth_another(const struct account *a, const struct err *e, bool ever,
 			     bool got_on)
 {
-	return ever && e->kind != ERR_AUTH && e->kind != ERR_CONFIG &&
-	       ((e->kind != ERR_PROTOCOL && !a->by_request) || got_on);
+	return ever && !a->by_request && e->kind != ERR_AUTH && e->kind != ERR_CONFIG &&
+	       (e->kind != ERR_PROTOCOL || got_on);
 }
 
 /* 0, or -1 with ERR_FATAL; other errors are printed. account->slow: it was not visited. */

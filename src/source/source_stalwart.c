@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "source/stalwart_walk.h"
+
+enum { BROKEN_MAX = 3 }; /* downloads in a row after which it is the server, not the message */
 
 static int stalwart_open(struct source *source, bool read_only, struct err *e)
 {
@@ -75,7 +78,6 @@ static int stalwart_want(struct source *source, struct ranges *todo,
 	*todo = (struct ranges){0};
 	s->filter = *f;
 	s->side_by_side = alone ? 1 : JMAP_DOWNLOADS;
-	s->owed = 0;
 	return 0;
 }
 
@@ -178,6 +180,7 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	switch (r->fate) {
 	case JMAP_BODY:
 		a->read = a->read || strcmp(sample.account, a->server->self) != 0;
+		a->broken = 0;
 		m->kind = MESSAGE_BODY;
 		m->body = r->body;
 		r->body = (struct buf){0};
@@ -192,9 +195,14 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	case JMAP_BROKEN:
 		break;
 	}
-	s->owed = r->owner;
-	*e = r->why;
-	return -1;
+	if (++a->broken == BROKEN_MAX)
+		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
+			       "stalwart %s: messages cannot be downloaded: %s; the next run "
+			       "tries again",
+			       a->conf->name, r->flaw);
+	m->kind = MESSAGE_UNREADABLE;
+	text_visible(m->words, sizeof m->words, r->flaw, strlen(r->flaw));
+	return 1;
 }
 
 /*
@@ -246,9 +254,11 @@ static uint32_t stalwart_next_size(const struct source *source)
 	return server->ops->ready_size(server);
 }
 
+/* What breaks is one request, and it is known whose. */
 static uint32_t stalwart_owed(const struct source *source)
 {
-	return ((const struct source_stalwart *)source)->owed;
+	(void)source;
+	return 0;
 }
 
 /* A sample bears no marks: the ledger remembers. */

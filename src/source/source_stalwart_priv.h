@@ -18,6 +18,7 @@ struct account_stalwart {
 	struct stalwart *server;      /* owned; NULL while not connected */
 	struct samples known;
 	bool looked; /* known is what the server has, as of this connection */
+	int broken;  /* downloads in a row that came to nothing */
 	bool read;   /* another user's message was downloaded: that is allowed */
 };
 
@@ -28,7 +29,6 @@ struct source_stalwart {
 	struct ranges missing; /* without a body, and it is not known yet why */
 	struct source_filter filter;
 	size_t side_by_side; /* downloads at a time */
-	uint32_t owed;	     /* the message whose download broke */
 };
 
 static inline struct source_stalwart *source_stalwart_of(struct source *s)
