@@ -5,6 +5,7 @@ Set STALWART to the program of a Stalwart 0.16."""
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ import pytest
 import corpus
 from fakes import FakeController
 from program import Program, Result, secret_file
-from servers import Authority, Stack, crlf, temporary_folder
+from servers import Authority, Stack, crlf, temporary_folder, wait_until
 from stalwart_server import (DOMAIN, JUNK, NETWORK_OF_ITS_OWN, PERMISSIONS, SAMPLE, TRASH,
                              Elsewhere, Sample, Stalwart)
 from stalwart_server import program as server_program
+from watching import PATIENCE, watching
 
 pytestmark = pytest.mark.skipif(server_program() is None, reason="STALWART names no server")
 
@@ -90,6 +92,15 @@ def test_every_decision_is_a_sample(stalwart: Stalwart) -> None:
     assert {(sample.user, sample.subject): sample.kind for sample in samples} == wanted
 
 
+def test_the_server_drops_what_it_trained_on(stalwart: Stalwart) -> None:
+    """All but the last of a message."""
+    wanted = change_minds(stalwart)
+    last = {(sample.user, sample.subject): sample for sample in stalwart.samples()}
+    stalwart.train()
+    assert set(stalwart.samples()) == set(last.values())
+    assert {(sample.user, sample.subject): sample.kind for sample in last.values()} == wanted
+
+
 def test_mail_that_arrives_is_no_sample(stalwart: Stalwart) -> None:
     """Where its own filter is off: neither in INBOX nor in Junk."""
     stalwart.append(ALICE, "INBOX", *MAILS.values())
@@ -147,7 +158,7 @@ def test_what_a_key_may(stalwart: Stalwart) -> None:
 
 
 def test_too_many_requests(stalwart: Stalwart) -> None:
-    """More in a minute than an account may: it says how long to wait."""
+    """More than an account may: it says how long to wait."""
     stalwart.limit_requests(5)
     try:
         with Elsewhere(stalwart.port) as elsewhere:
@@ -156,7 +167,7 @@ def test_too_many_requests(stalwart: Stalwart) -> None:
     finally:
         stalwart.limit_requests(None)
     status, headers, _ = next(answer for answer in answers if answer[0] != 200)
-    assert status == 429 and 0 < int(headers["retry-after"]) <= 60
+    assert status == 429 and 0 < int(headers["retry-after"]) <= 3
 
 
 # ---- learning from it ----
@@ -238,6 +249,32 @@ def test_what_was_decided_since(stack: Stack, stalwart: Stalwart,
     assert done.event("summary")["flipped"] == 1 and stack.rspamd.learns() == (1, 1)
 
 
+def test_what_the_server_dropped_between_two_runs(
+        stack: Stack, stalwart: Stalwart, configure: Callable[..., Program]) -> None:
+    """The last sample that a run saw is gone in the next one, which learns what came after it."""
+    program = configure(stack.rspamd)
+    stalwart.append(ALICE, "INBOX", MAILS["offer"], MAILS["invoice"])
+    stalwart.move(ALICE, "offer", "INBOX", JUNK)
+    assert summed(learn(program)) == stack.rspamd.learns() == (1, 0)
+    stalwart.move(ALICE, "offer", JUNK, "INBOX")
+    stalwart.move(ALICE, "invoice", "INBOX", JUNK)
+    stalwart.train()
+    assert learn(program).event("summary")["flipped"] == 1 and stack.rspamd.learns() == (1, 1)
+    assert summed(learn(program)) == (0, 0) and stack.rspamd.learns() == (1, 1)
+
+
+def test_watch(stack: Stack, stalwart: Stalwart, configure: Callable[..., Program]) -> None:
+    """What a user decides is learned within the time between two looks."""
+    stalwart.append(ALICE, "INBOX", *MAILS.values())
+    with watching(configure(stack.rspamd, lines="poll = 1s"), accounts=1) as watch:
+        for n, subject in enumerate(MAILS):
+            stalwart.move(ALICE, subject, "INBOX", JUNK)
+            wait_until(lambda: stack.rspamd.learns() == (n + 1, 0), PATIENCE, watch.err)
+        stalwart.move(ALICE, "offer", JUNK, "INBOX")
+        wait_until(lambda: stack.rspamd.learns() == (len(MAILS) - 1, 1), PATIENCE, watch.err)
+        assert watch.err == ""
+
+
 def test_a_dry_run_changes_nothing(stack: Stack, stalwart: Stalwart,
                                    configure: Callable[..., Program]) -> None:
     """Neither here nor there; afterwards everything is learned as if it had not been."""
@@ -298,15 +335,17 @@ def test_a_wrong_key(stalwart: Stalwart, rspamd: FakeController,
                                      "sysAccountGet"])
 def test_a_key_without_a_permission(stalwart: Stalwart, rspamd: FakeController, missing: str,
                                     configure: Callable[..., Program]) -> None:
-    """One line names the permission; nothing is settled, and a better key learns it all."""
+    """One line names the permission; nothing is settled, and a better key learns it all. Who it was
+    has to be known only where some are left out."""
     wanted = {MAILS[subject]: kind for (_, subject), kind in change_minds(stalwart).items()}
-    program = configure(rspamd, stalwart.key(without=[missing]))
+    lines = f'except = {{ "spam@{DOMAIN}" }}'
+    program = configure(rspamd, stalwart.key(without=[missing]), lines)
     for command in ("check", "learn"):
         done = program(command)
         said = [line for line in (done.out + done.err).splitlines() if missing in line]
         assert done.rc in (77, 78) and len(said) == 1, (command, done)
     assert rspamd.learns == [] and len(stalwart.samples()) == 9
-    learn(configure(rspamd))
+    learn(configure(rspamd, lines=lines))
     assert taught(rspamd) == wanted
 
 
@@ -333,13 +372,17 @@ def test_samples_are_kept(stack: Stack, stalwart: Stalwart,
 
 def test_destroying_without_the_permission(stalwart: Stalwart, rspamd: FakeController,
                                            configure: Callable[..., Program]) -> None:
-    """check says so before anything is learned; where they are kept it is not needed."""
-    change_minds(stalwart)
+    """check says so, and a run learns everything, and says so; where samples are kept it is not
+    needed."""
+    wanted = {MAILS[subject]: kind for (_, subject), kind in change_minds(stalwart).items()}
     key = stalwart.key(without=["sysSpamTrainingSampleDestroy"])
-    done = configure(rspamd, key, "after = destroy")("check")
-    assert done.rc in (77, 78) and "sysSpamTrainingSampleDestroy" in done.out + done.err
-    learn(configure(rspamd, key))
-    assert len(stalwart.samples()) == 9
+    program = configure(rspamd, key, "after = destroy", "retention { learned = 0s }\n")
+    for command in ("check", "run"):
+        done = program(command)
+        said = (done.out + done.err).count("sysSpamTrainingSampleDestroy")
+        assert done.rc in (77, 78) and said == 1, (command, done)
+    assert taught(rspamd) == wanted and len(stalwart.samples()) == 9
+    assert configure(rspamd, key)("check").rc == 0
 
 
 def test_what_was_cut_short_is_learned_once(stack: Stack, stalwart: Stalwart,
@@ -354,7 +397,7 @@ def test_what_was_cut_short_is_learned_once(stack: Stack, stalwart: Stalwart,
 
 def test_more_samples_than_requests_allowed(stalwart: Stalwart, rspamd: FakeController,
                                             configure: Callable[..., Program]) -> None:
-    """Whatever a run does where it is told to wait, in the end each is learned once."""
+    """A run that is told to wait does so, or is for later; in the end each is learned once."""
     wanted = {MAILS[subject]: kind for (_, subject), kind in change_minds(stalwart).items()}
     stalwart.limit_requests(6)
     try:
@@ -365,3 +408,54 @@ def test_more_samples_than_requests_allowed(stalwart: Stalwart, rspamd: FakeCont
         stalwart.limit_requests(None)
     learn(configure(rspamd))
     assert taught(rspamd) == wanted and len(rspamd.learns) == len(wanted)
+
+
+# ---- many decisions ----
+
+class Users:
+    """Three of them with the same mail, each of whom does with it what the dice say; and what each
+    mail was last said to be."""
+
+    def __init__(self, stalwart: Stalwart, seed: int) -> None:
+        self.stalwart = stalwart
+        self.dice = random.Random(seed)
+        self.places = {(user, subject): "INBOX" for user in stalwart.users for subject in MAILS}
+        self.flagged: set[tuple[str, str]] = set()
+        self.said: dict[bytes, str] = {}
+        for user in stalwart.users:
+            stalwart.append(user, "INBOX", *MAILS.values())
+
+    def act(self) -> None:
+        user, subject = mine = self.dice.choice(list(self.places))
+        place = self.places[mine]
+        if place == "INBOX" and self.dice.random() < 0.4:
+            self.flagged ^= {mine}
+            change = "+FLAGS" if mine in self.flagged else "-FLAGS"
+            self.stalwart.flag(user, subject, place, change, "$Junk")
+            self.said[MAILS[subject]] = "spam" if mine in self.flagged else "ham"
+            return
+        target = self.dice.choice([each for each in ("INBOX", JUNK, TRASH) if each != place])
+        self.stalwart.move(user, subject, place, target)
+        self.places[mine] = target
+        if target == JUNK:
+            self.said[MAILS[subject]] = "spam"
+        elif place == JUNK and target == "INBOX":
+            self.said[MAILS[subject]] = "ham"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_decisions(stalwart: Stalwart, rspamd: FakeController,
+                        configure: Callable[..., Program], seed: int) -> None:
+    """Whenever a run comes, and whatever Stalwart trained in between: rspamd's last word on each
+    mail is that of the user who decided last."""
+    users, program = Users(stalwart, seed), configure(rspamd)
+    for _ in range(8):
+        for _ in range(users.dice.randrange(1, 12)):
+            users.act()
+        if users.dice.random() < 0.4:
+            stalwart.train()
+        if users.dice.random() < 0.7:
+            learn(program, *users.dice.choice(([], ["--max", "2"])))
+    assert {MAILS[sample.subject]: sample.kind for sample in stalwart.samples()} == users.said
+    learn(program)
+    assert taught(rspamd) == users.said
