@@ -23,6 +23,9 @@ static bool has_account(const struct conf *conf, const char *name)
 	for (size_t i = 0; i < conf->n_spools; i++)
 		if (strcmp(conf->spools[i].path, name) == 0)
 			return true;
+	for (size_t i = 0; i < conf->n_stalwarts; i++)
+		if (strcmp(conf->stalwarts[i].name, name) == 0)
+			return true;
 	return false;
 }
 

@@ -39,6 +39,7 @@ struct transfer {
 	bool paused; /* the others hold as much as they may */
 	bool large;  /* above max_size */
 	bool framed; /* the end of the body is told: by a length, or in chunks */
+	uint64_t turn; /* downloads are taken in the order in which they were begun */
 	uint32_t owner;
 	uint32_t max_size;
 	uint64_t announced; /* Content-Length; 0: none */
@@ -59,6 +60,7 @@ struct jmap {
 	int64_t due;			  /* clock_ms() at which multi wants to be called; -1 */
 	struct curl_slist *headers;	  /* owned: the key is in it; wiped */
 	struct secret password;
+	uint64_t turns;
 	struct transfer call;
 	struct transfer slot[JMAP_DOWNLOADS];
 };
@@ -111,16 +113,16 @@ static size_t held(const struct jmap *j)
 	return bytes;
 }
 
-/* Of the downloads under way one may always go on, so that all come to their end. */
-static bool is_first(const struct transfer *t)
+/* The download whose turn it is; NULL: there is none. It may always go on. */
+static struct transfer *find_first(const struct jmap *j)
 {
-	const struct jmap *j = t->jmap;
+	const struct transfer *first = NULL;
 
 	for (size_t i = 0; i < JMAP_DOWNLOADS; i++)
-		if (j->slot[i].state == TRANSFER_DONE ||
-		    (j->slot[i].state == TRANSFER_RUNNING && &j->slot[i] < t))
-			return false;
-	return true;
+		if (j->slot[i].state != TRANSFER_FREE &&
+		    (first == NULL || j->slot[i].turn < first->turn))
+			first = &j->slot[i];
+	return (struct transfer *)(uintptr_t)first;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
@@ -137,7 +139,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 		t->large = true;
 		return 0;
 	}
-	if (t->download && held(t->jmap) + len > JMAP_HELD_MAX && !is_first(t)) {
+	if (t->download && held(t->jmap) + len > JMAP_HELD_MAX &&
+	    find_first(t->jmap) != t) {
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
@@ -250,7 +253,7 @@ static void resume(struct jmap *j)
 		struct transfer *t = &j->slot[i];
 
 		if (t->state == TRANSFER_RUNNING && t->paused &&
-		    (is_first(t) || held(j) < JMAP_HELD_MAX / 2)) {
+		    (t == find_first(j) || held(j) < JMAP_HELD_MAX / 2)) {
 			t->paused = false;
 			curl_easy_pause(t->curl, CURLPAUSE_CONT);
 		}
@@ -512,6 +515,7 @@ int jmap_download(struct jmap *j, const char *account, const char *blob, uint32_
 	curl_free(b);
 	if (rc == -1)
 		return -1;
+	t->turn = ++j->turns;
 	t->owner = owner;
 	t->max_size = max_size;
 	t->tries = 0;
@@ -530,19 +534,11 @@ size_t jmap_running(const struct jmap *j)
 	return n;
 }
 
-static struct transfer *find_done(struct jmap *j)
-{
-	for (size_t i = 0; i < JMAP_DOWNLOADS; i++)
-		if (j->slot[i].state == TRANSFER_DONE)
-			return &j->slot[i];
-	return NULL;
-}
-
 uint32_t jmap_ready_size(const struct jmap *j)
 {
-	const struct transfer *t = find_done((struct jmap *)j);
+	const struct transfer *t = find_first(j);
 
-	return t ? (uint32_t)t->body.len : 0;
+	return t && t->state == TRANSFER_DONE ? (uint32_t)t->body.len : 0;
 }
 
 /* Where a body ends only with the connection, nobody knows whether that was its end. */
@@ -586,8 +582,8 @@ int jmap_take(struct jmap *j, struct jmap_result *out, struct wait *wait, struct
 	int rc;
 
 	process(j, wait);
-	t = find_done(j);
-	if (t == NULL)
+	t = find_first(j);
+	if (t == NULL || t->state != TRANSFER_DONE)
 		return 0;
 	rc = read_fate(j, t, out, e);
 	buf_free(&t->body);

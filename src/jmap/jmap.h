@@ -83,11 +83,11 @@ int jmap_download(struct jmap *j, const char *account, const char *blob, uint32_
 /* Downloads that were begun and not taken. */
 size_t jmap_running(const struct jmap *j);
 
-/* Bytes of the body that would be taken next; 0: none is there. */
+/* Bytes of the body that would be taken now; 0: it is not there. */
 uint32_t jmap_ready_size(const struct jmap *j);
 
 /*
- * Let bytes move, and take a download that has ended: 1 and *out, 0 and what to wait for, or -1
+ * Let bytes move, and take the download that was begun first, if it has ended: 1 and *out, 0 and what to wait for, or -1
  * with an error that is not one download's (a refused log-in, too many requests).
  */
 int jmap_take(struct jmap *j, struct jmap_result *out, struct wait *wait, struct err *e);

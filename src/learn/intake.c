@@ -21,21 +21,33 @@ const char intake_held_back[] =
     "held back: rspamd learned too much of this class already (balance)";
 
 /* What rspamd may still learn of this class; those in flight count. */
-static uint64_t room_in_balance(const struct intake *in)
+static uint64_t room_in_balance(const struct intake *in, enum mail_class class)
 {
 	struct tally done = in->with.output->total;
 
 	if (in->only_note)
 		return UINT64_MAX;
 	tally_add(&done, &in->tally);
-	done.learned[in->source->class] += flight_staged(in->flight) + flight_sent(in->flight);
-	return balance_room(&in->with.conf->balance, in->with.before, &done, in->source->class);
+	done.learned[class] += flight_staged(in->flight) + flight_sent(in->flight);
+	return balance_room(&in->with.conf->balance, in->with.before, &done, class);
+}
+
+/* A source of both classes goes on as long as there is room for one of them. */
+static uint64_t room_for_source(const struct intake *in)
+{
+	uint64_t spam, ham;
+
+	if (in->source->class != CLASS_NONE)
+		return room_in_balance(in, in->source->class);
+	spam = room_in_balance(in, CLASS_SPAM);
+	ham = room_in_balance(in, CLASS_HAM);
+	return spam > ham ? spam : ham;
 }
 
 uint64_t intake_room(const struct intake *in)
 {
 	uint64_t most = in->left < 0 ? UINT64_MAX : (uint64_t)in->left;
-	uint64_t room = room_in_balance(in);
+	uint64_t room = room_for_source(in);
 
 	/* Not all of them will be learned; and one by one they would take long. */
 	if (room > 0 && room < TAKE_AT_LEAST)
@@ -346,9 +358,9 @@ static int wait_for_duplicate(struct intake *in, const struct digest *d, struct 
  * May rspamd learn one more of this class? 1, 0 or -1. What is in flight takes room, but
  * perhaps rspamd does not learn it.
  */
-static int has_balance(struct intake *in, struct err *e)
+static int has_balance(struct intake *in, enum mail_class class, struct err *e)
 {
-	while (room_in_balance(in) == 0) {
+	while (room_in_balance(in, class) == 0) {
 		if (flight_staged(in->flight) + flight_sent(in->flight) == 0)
 			return 0;
 		if (send_staged(in, e) == -1)
@@ -395,7 +407,7 @@ static int take_content(struct intake *in, struct buf *body, const struct ledger
 	if (message_decide(&in->rules, in->with.ledger, &c, a, in->only_note,
 			   c.part > 0 ? in->held_since : 0, &d, e) == -1)
 		return -1;
-	if (d.what == DECIDE_LEARN && (room = has_balance(in, e)) == -1)
+	if (d.what == DECIDE_LEARN && (room = has_balance(in, c.class, e)) == -1)
 		return -1;
 	if (room == 0)
 		return hold_back(in, copy, e);
@@ -543,7 +555,11 @@ static int look_up(struct intake *in, const struct source_message *m, struct rec
 static int take_message(struct intake *in, struct source_message *m, struct err *e)
 {
 	struct ledger_copy c = {
-	    .box = &in->box, .id = m->id, .class = in->source->class, .stamp = m->stamp};
+	    .box = &in->box,
+	    .id = m->id,
+	    .class = in->source->class != CLASS_NONE ? in->source->class : m->class,
+	    .stamp = m->stamp,
+	};
 	struct record_message r;
 	int rc = look_up(in, m, &r, e);
 

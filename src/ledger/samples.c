@@ -16,7 +16,7 @@
 enum {
 	LAYOUT = 1,
 	HEAD_SIZE = 1 + 5 * 4 + 8,
-	SAMPLE_HEAD = 1 + 1 + 8,
+	SAMPLE_HEAD = 1 + 1 + 4 + 8,
 	SAMPLE_MAX = SAMPLE_HEAD + 2 * (SAMPLE_WORD_MAX + 1) + SAMPLE_BLOB_MAX + 1,
 };
 
@@ -148,10 +148,12 @@ int samples_load(struct samples *s, struct ledger *l, const char *server, struct
 	rc = get(s, &key, &v, e);
 	if (rc == 1 && !take_head(s, v))
 		return ledger_damaged("server", e);
-	while (rc == 0 && s->identity == 0 &&
+	if (rc != 0)
+		return rc == -1 ? -1 : 0;
+	while (s->identity == 0 &&
 	       getrandom(&s->identity, sizeof s->identity, 0) == sizeof s->identity)
 		;
-	return rc == -1 ? -1 : 0;
+	return l->mode == LEDGER_READ ? 0 : put_head(s, e);
 }
 
 uint64_t samples_total(const struct samples *s)
@@ -168,6 +170,7 @@ static size_t encode(const struct sample *s, unsigned char *out)
 
 	*p++ = LAYOUT;
 	*p++ = (unsigned char)s->class;
+	put32(&p, s->older);
 	put64(&p, s->date);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		size_t n = strlen(words[i]) + 1;
@@ -198,6 +201,7 @@ static bool decode(struct store_value v, struct sample *out)
 	if (v.len < SAMPLE_HEAD || *p++ != LAYOUT || *p > CLASS_HAM)
 		return false;
 	out->class = (enum mail_class)*p++;
+	out->older = take32(&p);
 	out->date = take64(&p);
 	return take_word(&p, end, out->name, sizeof out->name) &&
 	       take_word(&p, end, out->account, sizeof out->account) &&
@@ -307,9 +311,9 @@ static int find_decision(struct samples *s, const struct sample *sample, uint32_
 	return rc;
 }
 
-int samples_add(struct samples *s, const struct sample *sample, struct err *e)
+int samples_add(struct samples *s, struct sample *sample, struct err *e)
 {
-	uint32_t number = s->next, older;
+	uint32_t number = s->next;
 	struct key key;
 	int rc;
 
@@ -318,8 +322,9 @@ int samples_add(struct samples *s, const struct sample *sample, struct err *e)
 			       "stalwart %s: no numbers are left for its samples; rename its "
 			       "block in the configuration",
 			       s->server);
-	rc = find_decision(s, sample, &older, e);
-	if (rc == -1 || (rc == 1 && samples_ignore(s, older, e) == -1))
+	sample->older = 0;
+	rc = find_decision(s, sample, &sample->older, e);
+	if (rc == -1 || (rc == 1 && samples_ignore(s, sample->older, e) == -1))
 		return -1;
 	blob_key(&key, s->server, sample);
 	if (put_number(s, &key, number, e) == -1)

@@ -24,7 +24,8 @@ struct sample {
 	char account[SAMPLE_WORD_MAX + 1]; /* whose decision it was; "": the server's own */
 	char blob[SAMPLE_BLOB_MAX + 1];	   /* names the content */
 	enum mail_class class;		   /* NONE: not to be learned */
-	int64_t date;			   /* when it was decided, as far as is known */
+	uint32_t older; /* the same user's decision on this content before; 0: none */
+	int64_t date;	/* when it was decided, as far as is known */
 };
 
 /* The samples of one server. */
@@ -39,7 +40,10 @@ struct samples {
 
 /* Every int is 0, or -1 with an error of the ledger, where nothing else is said. */
 
-/* What is known of this server; of a new one nothing, under an identity chosen by chance. */
+/*
+ * What is known of this server; of a new one nothing, under an identity chosen by chance, which
+ * is recorded (unless the ledger is open for reading).
+ */
 int samples_load(struct samples *s, struct ledger *l, const char *server, struct err *e);
 
 /* How many there are, of all classes. */
@@ -61,10 +65,10 @@ int samples_find(struct samples *s, const char *name, uint32_t *number, struct e
 int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct err *e);
 
 /*
- * Give it the next number. A user has changed his mind about a content: his older decision gets
- * class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
+ * Give it the next number, and set older: where a user has changed his mind about a content, his
+ * decision before gets class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
  */
-int samples_add(struct samples *s, const struct sample *sample, struct err *e);
+int samples_add(struct samples *s, struct sample *sample, struct err *e);
 
 /* It is not to be learned. None of that number is no error, here and below. */
 int samples_ignore(struct samples *s, uint32_t number, struct err *e);

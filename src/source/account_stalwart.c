@@ -1,4 +1,4 @@
-/* The samples of a Stalwart: an account with two sources, spam and ham. */
+/* The samples of a Stalwart: an account with one source. */
 #include "source/source_stalwart_priv.h"
 
 #include <stdio.h>
@@ -32,7 +32,8 @@ static int stalwart_connect(struct account *account, struct err *e)
 
 static struct source *stalwart_source(struct account *account, size_t i)
 {
-	return source_stalwart(account_of(account), i);
+	(void)i;
+	return source_stalwart(account_of(account));
 }
 
 static void stalwart_disconnect(struct account *account)
@@ -103,7 +104,7 @@ struct account *account_stalwart(const struct conf_stalwart *conf,
 	if (a == NULL)
 		return NULL;
 	a->account =
-	    (struct account){.ops = &account_stalwart_ops, .name = conf->name, .n = 2,
+	    (struct account){.ops = &account_stalwart_ops, .name = conf->name, .n = 1,
 			     .by_request = true};
 	a->conf = conf;
 	a->reports = reports;

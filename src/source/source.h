@@ -1,6 +1,6 @@
 /*
  * source.h - where messages come from and verdicts go back to: one mailbox (or spool, or sample
- * store), with the verdict that lying in it means. source_imap.c is a mailbox of an IMAP
+ * store), as a rule with the verdict that lying in it means. source_imap.c is a mailbox of an IMAP
  * account.
  *
  * A message is named by a number that a source never gives twice within one identity. A source
@@ -35,7 +35,8 @@ struct source {
 	const struct source_ops *ops; /* which kind: source_ops.h */
 	const char *account;	      /* borrowed; for the operator and for the ledger */
 	const char *mailbox;	      /* borrowed, UTF-8 */
-	enum mail_class class;
+	enum mail_class class; /* NONE: each message has its own, and they come in the order
+				* of the verdicts */
 	bool seen_only;	 /* only what its user has read counts */
 	bool proof;	 /* what lies here must prove that it is a report (trust.h) */
 	bool unwrap;	 /* messages of it are forwards: what is attached is learned */

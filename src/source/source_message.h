@@ -29,6 +29,7 @@ enum message_kind {
 struct source_message {
 	enum message_kind kind;
 	uint32_t id;
+	enum mail_class class;		   /* in a source of both: the verdict */
 	struct record_stamp stamp;	   /* zeros with GONE */
 	enum outcome mark;		   /* MARKED: what the mark says (KNOWN or SKIPPED) */
 	struct buf body;		   /* BODY: owned by whoever holds the message */

@@ -1,4 +1,4 @@
-/* What the users of a Stalwart took for spam, or for ham. */
+/* What the users of a Stalwart took for spam and for ham, in the order of their decisions. */
 #include "source/source_stalwart_priv.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ static int stalwart_open(struct source *source, bool read_only, struct err *e)
 	a->looked = true;
 	source->identity = known->identity;
 	source->next = known->next;
-	source->count = known->count[source->class];
+	source->count = known->count[CLASS_SPAM] + known->count[CLASS_HAM];
 	return 0;
 }
 
@@ -37,7 +37,7 @@ static int stalwart_list(struct source *source, uint32_t first, uint32_t last,
 
 	ranges_clear(found);
 	while ((rc = samples_next(known, &number, &s, e)) == 1 && number <= last)
-		if (s.class == source->class && ranges_add(found, number, number, e) == -1)
+		if (s.class != CLASS_NONE && ranges_add(found, number, number, e) == -1)
 			return -1;
 	return rc == -1 ? -1 : 0;
 }
@@ -54,7 +54,7 @@ static int stalwart_look(struct source *source, const struct ranges *ids, source
 			int rc = samples_get(known, sight.id, &s, e);
 
 			sight.stamp.date = s.date;
-			if (rc == 1 && s.class == source->class && fn(ctx, &sight, e) == -1)
+			if (rc == 1 && s.class != CLASS_NONE && fn(ctx, &sight, e) == -1)
 				rc = -1;
 			if (rc == -1)
 				return -1;
@@ -100,10 +100,11 @@ static int begin_next(struct source_stalwart *s, struct source_message *m, struc
 	if (rc == -1)
 		return -1;
 	m->id = number;
-	if (rc == 0 || sample.class != s->source.class) {
+	if (rc == 0 || sample.class == CLASS_NONE) {
 		m->kind = MESSAGE_GONE;
 		return 1;
 	}
+	m->class = sample.class;
 	m->stamp.date = sample.date;
 	if (sample.date > s->filter.newest) {
 		m->kind = MESSAGE_HELD;
@@ -176,6 +177,7 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	if (rc == -1)
 		return -1;
 	m->id = r->owner;
+	m->class = sample.class;
 	m->stamp = (struct record_stamp){.size = r->size, .date = sample.date};
 	switch (r->fate) {
 	case JMAP_BODY:
@@ -282,55 +284,70 @@ static int stalwart_can_remove(struct source *source, const struct source_remova
 			   : 0;
 }
 
-/* The names of these numbers; how many there are in *n. */
-static int names_of(struct samples *known, const struct ranges *numbers, struct stalwart_id *id,
-		    size_t *n, struct err *e)
+/*
+ * A sample, and before it the older decisions of the same user on the same message: without the
+ * newest one they would be the last word. 0, or -1.
+ */
+static int add_chain(struct samples *known, uint32_t number, struct ranges *out, struct err *e)
 {
-	*n = 0;
-	for (size_t i = 0; i < numbers->n; i++)
-		for (uint64_t k = numbers->range[i].first; k <= numbers->range[i].last; k++) {
-			struct sample s;
-			int rc = samples_get(known, (uint32_t)k, &s, e);
+	struct sample s = {.older = number};
+	int rc = 1;
 
-			if (rc == -1)
-				return -1;
-			if (rc == 1)
-				snprintf(id[(*n)++].text, sizeof id->text, "%s", s.name);
-		}
-	return 0;
+	while (rc == 1 && s.older != 0) {
+		number = s.older;
+		rc = samples_get(known, number, &s, e);
+		if (rc == 1 && ranges_add(out, number, number, e) == -1)
+			rc = -1;
+	}
+	return rc == -1 ? -1 : 0;
 }
 
-static int drop_all(struct samples *known, const struct ranges *numbers, struct err *e)
+/* Destroy one batch; numbers is emptied. */
+static int destroy(struct account_stalwart *a, const struct ranges *numbers, struct err *e)
 {
-	for (size_t i = 0; i < numbers->n; i++)
-		for (uint64_t k = numbers->range[i].first; k <= numbers->range[i].last; k++)
-			if (samples_drop(known, (uint32_t)k, e) == -1)
-				return -1;
-	return 0;
+	struct stalwart_id *id = calloc(ranges_count(numbers) + 1, sizeof *id);
+	size_t n = 0;
+	int rc = id ? 0 : err_no_memory(e);
+
+	for (size_t i = 0; rc != -1 && i < numbers->n; i++)
+		for (uint64_t k = numbers->range[i].first;
+		     rc != -1 && k <= numbers->range[i].last; k++) {
+			struct sample s;
+
+			rc = samples_get(&a->known, (uint32_t)k, &s, e);
+			if (rc == 1)
+				snprintf(id[n++].text, sizeof id->text, "%s", s.name);
+		}
+	if (rc != -1 && n > 0)
+		rc = a->server->ops->destroy(a->server, id, n, e);
+	free(id);
+	for (size_t i = 0; rc != -1 && i < numbers->n; i++)
+		for (uint64_t k = numbers->range[i].first;
+		     rc != -1 && k <= numbers->range[i].last; k++)
+			rc = samples_drop(&a->known, (uint32_t)k, e);
+	return rc == -1 ? -1 : 0;
 }
 
 static int stalwart_remove(struct source *source, struct ranges *ids,
 			   const struct source_removal *how, struct err *e)
 {
 	struct account_stalwart *a = source_stalwart_of(source)->account;
-	struct stalwart_id *id = calloc(STALWART_GET_MAX, sizeof *id);
-	int rc = id ? 0 : err_no_memory(e);
+	int rc = 0;
 
 	(void)how;
 	while (rc == 0 && ids->n > 0) {
-		struct ranges part = {0};
-		size_t n;
+		struct ranges part = {0}, all = {0};
 
 		rc = ranges_take(ids, STALWART_GET_MAX, &part, e);
+		for (size_t i = 0; rc == 0 && i < part.n; i++)
+			for (uint64_t k = part.range[i].first; rc == 0 && k <= part.range[i].last;
+			     k++)
+				rc = add_chain(&a->known, (uint32_t)k, &all, e);
 		if (rc == 0)
-			rc = names_of(&a->known, &part, id, &n, e);
-		if (rc == 0 && n > 0)
-			rc = a->server->ops->destroy(a->server, id, n, e);
-		if (rc == 0)
-			rc = drop_all(&a->known, &part, e);
+			rc = destroy(a, &all, e);
 		ranges_free(&part);
+		ranges_free(&all);
 	}
-	free(id);
 	return rc;
 }
 
@@ -358,7 +375,7 @@ static const struct source_ops stalwart_ops = {
     .close = stalwart_source_close,
 };
 
-struct source *source_stalwart(struct account_stalwart *a, size_t i)
+struct source *source_stalwart(struct account_stalwart *a)
 {
 	struct source_stalwart *s = calloc(1, sizeof *s);
 
@@ -368,8 +385,8 @@ struct source *source_stalwart(struct account_stalwart *a, size_t i)
 	s->source = (struct source){
 	    .ops = &stalwart_ops,
 	    .account = a->account.name,
-	    .mailbox = i == 0 ? "spam" : "ham",
-	    .class = i == 0 ? CLASS_SPAM : CLASS_HAM,
+	    .mailbox = "samples",
+	    .class = CLASS_NONE,
 	    .dated = true,
 	    .expires = a->conf->destroy,
 	    .hold = a->reports->hold,

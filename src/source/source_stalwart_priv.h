@@ -1,6 +1,6 @@
 /*
  * source_stalwart_priv.h - the training samples of a Stalwart as an account: account_stalwart.c
- * logs in, source_stalwart.c is one of its two sources. Private to them.
+ * logs in, source_stalwart.c is its source. Private to them.
  */
 #ifndef LS_SOURCE_STALWART_PRIV_H
 #define LS_SOURCE_STALWART_PRIV_H
@@ -36,8 +36,8 @@ static inline struct source_stalwart *source_stalwart_of(struct source *s)
 	return (struct source_stalwart *)s;
 }
 
-/* Source number i of the account: 0 is spam, 1 is ham. NULL if there is no memory. */
-struct source *source_stalwart(struct account_stalwart *a, size_t i);
+/* The one source of the account. NULL if there is no memory. */
+struct source *source_stalwart(struct account_stalwart *a);
 
 /* listen_stalwart.c: as struct account_ops' listen. */
 int listen_stalwart(const struct conf_stalwart *conf, const struct account_listener *l,

@@ -65,7 +65,7 @@ struct stalwart_ops {
 	const char *(*address)(struct stalwart *s, const char *account, bool must,
 			       struct err *e);
 
-	/* Take n (at most STALWART_GET_MAX) samples out; those that are gone are no error. */
+	/* Take n samples out, in this order; those that are gone are no error. */
 	int (*destroy)(struct stalwart *s, const struct stalwart_id *id, size_t n,
 		       struct err *e);
 

@@ -14,6 +14,8 @@ enum {
 	FRESH_MAX = 2000,  /* new ids that are kept until it is known where they begin */
 	LOST_MAX = 3,	   /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
+	DAY = 86400,
+	SNOWFLAKE_EPOCH = 1632280000,
 };
 
 struct walk {
@@ -21,7 +23,8 @@ struct walk {
 	const struct conf_stalwart *conf;
 	struct samples *known;
 	int64_t now;
-	int64_t expires; /* when the newest sample of all will; 0 unknown */
+	int64_t expires;  /* when the newest sample of all will; 0 unknown */
+	int64_t kept_for; /* seconds, by that sample's name */
 	struct ranges seen;
 };
 
@@ -44,17 +47,48 @@ static int is_left_out(struct walk *w, const struct sample *s, struct err *e)
 }
 
 /*
- * When was it decided? Stalwart tells only the day on which it will drop the sample, a fixed
- * time after the decision; the newest one is taken to be of now. Within that, the dates ascend
- * as the decisions do: so the later of two verdicts on one content is the later one here as
- * well. left: how many newer samples are still to come.
+ * A sample's name is a number to base 32: 43 bits of milliseconds since SNOWFLAKE_EPOCH, 12 of a
+ * counter, 9 of a node (Stalwart's crate utils, snowflake.rs). Returns that time in seconds, or
+ * 0 where it is no such number. Nothing promises that it is one: see date_of().
  */
-static int64_t date_of(const struct walk *w, int64_t expires, uint64_t left)
+static int64_t decode_time(const char *name)
 {
-	int64_t latest = w->now - (int64_t)(left < (uint64_t)w->now ? left : 0), date = latest;
+	static const char digits[] = "abcdefghijklmnopqrstuvwxyz792013";
+	uint64_t n = 0;
 
-	if (expires != 0 && w->expires >= expires && w->now - (w->expires - expires) < date)
-		date = w->now - (w->expires - expires);
+	for (; *name; name++) {
+		const char *digit = strchr(digits, *name);
+
+		if (digit == NULL || n >> 59 != 0)
+			return 0;
+		n = n << 5 | (uint64_t)(digit - digits);
+	}
+	return SNOWFLAKE_EPOCH + (int64_t)((n >> 21) / 1000);
+}
+
+/* How long Stalwart keeps samples, counted from the day of the decision. */
+static int64_t kept_for(const struct sample *s)
+{
+	int64_t time = decode_time(s->name);
+
+	return s->date - (time - time % DAY);
+}
+
+/*
+ * When was it decided? The name has the time, if it is what it seems: then all samples are kept
+ * equally long from their day on. Otherwise there is only the day on which it expires, as
+ * compared with the newest one, which is taken to be of now; within that, dates ascend as the
+ * decisions do. s->date is the expiry; left: how many newer samples are still to come.
+ */
+static int64_t date_of(const struct walk *w, const struct sample *s, uint64_t left)
+{
+	int64_t date = decode_time(s->name);
+
+	if (date > 0 && date <= w->now && s->date > w->now && kept_for(s) == w->kept_for)
+		return date;
+	date = w->now - (int64_t)(left < (uint64_t)w->now ? left : 0);
+	if (s->date != 0 && w->expires >= s->date && w->now - (w->expires - s->date) < date)
+		date = w->now - (w->expires - s->date);
 	if (date <= w->known->newest)
 		date = w->known->newest + 1;
 	return date < w->now ? date : w->now;
@@ -75,7 +109,7 @@ static int name_one(struct walk *w, struct sample *s, uint64_t left, struct err 
 		return -1;
 	if (rc == 1)
 		s->class = CLASS_NONE;
-	s->date = date_of(w, s->date, left);
+	s->date = date_of(w, s, left);
 	number = w->known->next;
 	if (samples_add(w->known, s, e) == -1)
 		return -1;
@@ -110,6 +144,7 @@ static int read_newest(struct walk *w, const struct stalwart_id *id, struct err 
 	if (w->server->ops->get(w->server, id, 1, &sample, e) == -1)
 		return -1;
 	w->expires = sample.date;
+	w->kept_for = kept_for(&sample);
 	return 0;
 }
 
