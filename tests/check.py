@@ -23,7 +23,8 @@ SAN = "build/san"
 OTHER_TESTS = ["tests/sieve-rs", "tests/unit/vectors"]
 # System tests that run side by side: parts of about the same length, and the rest is another.
 PARTS = ({"test_sieve", "test_network", "test_learn", "test_administrators", "test_hostile"},
-         {"test_crash", "test_spool", "test_watch", "test_watch_spool"})
+         {"test_crash", "test_spool", "test_watch", "test_watch_spool"},
+         {"test_stalwart_source", "test_fake_stalwart"})
 SIM_SEEDS = "1:6000"
 # GLib keeps type tables for ever; what we leak ourselves is still found.
 SANITIZED = {"ASAN_OPTIONS": "abort_on_error=0:exitcode=99",
