@@ -59,6 +59,13 @@ struct stalwart_ops {
 		   struct sample *out, struct err *e);
 
 	/*
+	 * Ask for the addresses of all who decided these n samples at once; must: as below.
+	 * address() then costs nothing.
+	 */
+	int (*meet)(struct stalwart *s, const struct sample *sample, size_t n, bool must,
+		    struct err *e);
+
+	/*
 	 * The address of an account; it stays as it is. Its id where addresses may not be
 	 * read; must: then that is an error. NULL with an error.
 	 */

@@ -300,45 +300,93 @@ static int http_get(struct stalwart *s, const struct stalwart_id *id, size_t n,
 
 /* ---- who ---- */
 
+/* Addresses by account, of one answer. An account that is gone is known by its id. */
+static int read_addresses(struct stalwart_http *h, const json_t *args, json_t *asked,
+			  struct err *e)
+{
+	json_t *list = json_object_get(args, "list"), *one;
+	size_t i;
+
+	json_array_foreach(asked, i, one)
+		json_object_set(h->address, json_string_value(one), one);
+	json_array_foreach(list, i, one)
+	{
+		const char *account = take_id(json_object_get(one, "id"));
+		json_t *address = json_object_get(one, "emailAddress");
+		size_t len = json_string_length(address);
+
+		if (account && json_object_get(h->address, account) && len > 0 &&
+		    len < STALWART_ADDRESS_MAX)
+			json_object_set(h->address, account, address);
+	}
+	json_array_foreach(asked, i, one)
+		if (json_object_get(h->address, json_string_value(one)) == NULL)
+			return err_no_memory(e);
+	return 0;
+}
+
+/* asked: an array of accounts; taken over. */
+static int ask_addresses(struct stalwart_http *h, json_t *asked, bool must, struct err *e)
+{
+	json_t *answers =
+	    jmap_call(h->jmap,
+		      json_pack("[[s,{s:O,s:[s]},s]]", ACCOUNT, "ids", asked, "properties",
+				"emailAddress", "0"),
+		      e);
+	const json_t *args;
+	int rc = -1;
+
+	if (answers && !must && is_error(json_array_get(answers, 0), "forbidden")) {
+		h->no_addresses = true;
+		rc = 0;
+	} else if (answers) {
+		args = take(h, json_array_get(answers, 0), ACCOUNT, STALWART_MAY_NAME,
+			    "read the addresses of accounts, by which except names them", e);
+		rc = args ? read_addresses(h, args, asked, e) : -1;
+	}
+	json_decref(answers);
+	json_decref(asked);
+	return rc;
+}
+
+static int http_meet(struct stalwart *s, const struct sample *sample, size_t n, bool must,
+		     struct err *e)
+{
+	struct stalwart_http *h = http_of(s);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n && !h->no_addresses;) {
+		json_t *new = json_object(), *asked = json_array();
+		const char *account;
+		json_t *value;
+
+		for (; i < n && json_object_size(new) < h->get_max; i++)
+			if (sample[i].account[0] != '\0' &&
+			    json_object_get(h->address, sample[i].account) == NULL)
+				json_object_set_new(new, sample[i].account, json_true());
+		json_object_foreach(new, account, value)
+			json_array_append_new(asked, json_string(account));
+		json_decref(new);
+		if (json_array_size(asked) > 0)
+			rc = ask_addresses(h, asked, must, e);
+		else
+			json_decref(asked);
+	}
+	return rc;
+}
+
 static const char *http_address(struct stalwart *s, const char *account, bool must,
 				struct err *e)
 {
 	struct stalwart_http *h = http_of(s);
-	const json_t *known = json_object_get(h->address, account), *args = NULL, *one;
-	const char *address = NULL;
-	json_t *answers;
+	const char *known = json_string_value(json_object_get(h->address, account));
 
-	if (known)
-		return json_string_value(known);
-	if (h->no_addresses)
-		return account;
-	answers = jmap_call(h->jmap,
-			    json_pack("[[s,{s:[s],s:[s]},s]]", ACCOUNT, "ids", account,
-				      "properties", "emailAddress", "0"),
-			    e);
-	if (answers == NULL)
-		return NULL;
-	if (!must && is_error(json_array_get(answers, 0), "forbidden")) {
-		h->no_addresses = true;
-		json_decref(answers);
-		return account;
+	if (known == NULL && !h->no_addresses) {
+		if (ask_addresses(h, json_pack("[s]", account), must, e) == -1)
+			return NULL;
+		known = json_string_value(json_object_get(h->address, account));
 	}
-	args = take(h, json_array_get(answers, 0), ACCOUNT, STALWART_MAY_NAME,
-		    "read the addresses of accounts, by which except names them", e);
-	if (args) {
-		/* An account that was removed meanwhile is known by its id. */
-		one = json_array_get(json_object_get(args, "list"), 0);
-		address = json_string_value(json_object_get(one, "emailAddress"));
-		if (address == NULL || address[0] == '\0' ||
-		    strlen(address) >= STALWART_ADDRESS_MAX)
-			address = account;
-		json_object_set_new(h->address, account, json_string(address));
-		address = json_string_value(json_object_get(h->address, account));
-		if (address == NULL)
-			err_no_memory(e);
-	}
-	json_decref(answers);
-	return address;
+	return known ? known : account;
 }
 
 /* ---- what may be done ---- */
@@ -486,6 +534,7 @@ static void http_close(struct stalwart *s)
 static const struct stalwart_ops http_ops = {
     .list = http_list,
     .get = http_get,
+    .meet = http_meet,
     .address = http_address,
     .destroy = http_destroy,
     .begin = http_begin,

@@ -127,6 +127,9 @@ static int name_all(struct walk *w, const struct stalwart_id *id, size_t n, uint
 		part = n - done < STALWART_GET_MAX ? n - done : STALWART_GET_MAX;
 		rc = stop_requested() ? stop_error(e)
 				      : w->server->ops->get(w->server, id + done, part, sample, e);
+		if (rc == 0)
+			rc = w->server->ops->meet(w->server, sample, part,
+						  w->conf->n_except > 0, e);
 		for (size_t i = 0; rc == 0 && i < part; i++)
 			rc = name_one(w, &sample[i], left + (n - done - i - 1), e);
 		if (rc == 0)

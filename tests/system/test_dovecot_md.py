@@ -193,7 +193,8 @@ def make_machine(folder: Path, authority: Authority) -> None:
     """Debian with the packages' configuration, as far as the document expects it."""
     etc, tools = folder / "etc", folder / "bin"
     run(f"cp -a /etc {etc} && mount --bind {etc} /etc")
-    run("rm -rf /etc/learnspool; for user in learnspool vmail; do ! id $user || userdel $user; done")
+    run("rm -rf /etc/learnspool")
+    run("for user in learnspool vmail; do ! id $user || userdel $user; done")
     cover("/var", folder / "var", without="vmail")
     cover("/var/lib", folder / "var-lib", without="learnspool")
     for path in ("/run", "/var/log", "/var/mail", "/var/lib/dovecot", "/var/lib/postfix",
