@@ -30,7 +30,7 @@ int spool_drop_begin(struct spool_drop *d, const char *spool, enum mail_class cl
 			       spool);
 	if (files_begin(&d->files, path, quiet, e) == -1)
 		return -1;
-	d->files.besides = SPOOL_REPORT;
+	d->files.shared = SPOOL_REPORT;
 	return 0;
 }
 
