@@ -299,6 +299,27 @@ static const char *login_of(struct account_spool *a, uid_t uid)
 }
 
 /*
+ * Take the line off that `submit` has put before the message, and read it. It is one line
+ * whatever follows: a message may begin with a blank, and would continue a field.
+ */
+static void take_line(struct buf *body, struct report_field *field)
+{
+	const char *end = body->len > 0 ? memchr(body->data, '\n', body->len) : NULL;
+	size_t len = end ? (size_t)(end - body->data) + 1 : 0;
+	char text[SPOOL_LINE_MAX + sizeof "X:\n\n"];
+
+	*field = (struct report_field){.found = false};
+	if (len < sizeof SPOOL_FIELD || len > SPOOL_LINE_MAX ||
+	    memcmp(body->data, SPOOL_FIELD, sizeof SPOOL_FIELD - 1) != 0)
+		return;
+	/* As the header of a message, which is what a field is read from. */
+	snprintf(text, sizeof text, "%.*sX:\n\n", (int)len, body->data);
+	report_field_read(text, strlen(text), field);
+	memmove(body->data, body->data + len, body->len - len + 1);
+	body->len -= len;
+}
+
+/*
  * Who reports: the owner of the file. Only root, the service's own user and those that the
  * configuration trusts may say by `submit --reporter` that it is somebody else.
  */
@@ -309,10 +330,12 @@ static void find_reporter(const struct source_spool *s, const struct stat *st, b
 	struct report_field field;
 
 	snprintf(m->reporter, sizeof m->reporter, "%s", login);
-	if (!report || (st->st_uid != 0 && st->st_uid != geteuid() &&
-			!is_listed(s->account->conf->trust, login)))
+	if (!report)
 		return;
-	report_field_read(m->body.data, m->body.len, &field);
+	take_line(&m->body, &field);
+	if (st->st_uid != 0 && st->st_uid != geteuid() &&
+	    !is_listed(s->account->conf->trust, login))
+		return;
 	if (field.found && !field.malformed && field.user[0])
 		snprintf(m->reporter, sizeof m->reporter, "%.*s", (int)sizeof m->reporter - 1,
 			 field.user);

@@ -272,7 +272,7 @@ static void test_young_file(void **state)
 	struct source *s;
 
 	(void)state;
-	late = 2;
+	late = 1; /* the next second may begin meanwhile */
 	put("spam/half", "Subject: x\n");
 	assert_int_equal(mkdir(at("spam/box"), 0700), 0);
 	assert_int_equal(mkdir(at("spam/box/new"), 0700), 0);
@@ -364,6 +364,32 @@ static void test_the_folder_is_a_maildir(void **state)
 	put("spam/a.report", "Subject: x\n");
 	s = open_spam(false);
 	assert_int_equal(s->count, 2);
+	source_close(s);
+}
+
+/* Anybody may make a Maildir of the folder: only their own other files are left out for it. */
+static void test_the_folder_is_a_strangers_maildir(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs root, to be two users\n");
+		skip();
+	}
+	assert_int_equal(mkdir(at("spam/new"), 0755), 0);
+	assert_int_equal(mkdir(at("spam/cur"), 0755), 0);
+	put("spam/new/1", "Subject: new\n");
+	put("spam/theirs", "3\n");
+	put("spam/ours", "Subject: ours\n");
+	for (const char *const *name =
+		 (const char *const[]){"spam/new", "spam/cur", "spam/theirs", NULL};
+	     *name; name++)
+		assert_int_equal(chown(at(*name), 65534, 65534), 0);
+	s = open_spam(false);
+	assert_int_equal(s->count, 2);
+	assert_true(there("spam/theirs"));
+	assert_false(there("spam/ours"));
 	source_close(s);
 }
 
@@ -573,9 +599,36 @@ static void test_submit(void **state)
 	s = open_spam(false);
 	m = take(s, 1);
 	assert_string_equal(m.reporter, "alice@example.org");
-	is_text(m, "X-Learnspool-Report: v1; class=spam; user=Alice@example.org\n"
-		   "Subject: a\n\nFrom here on\n");
+	is_text(m, "Subject: a\n\nFrom here on\n");
 	source_close(s);
+}
+
+/* What a message begins with is no part of the line before it, and comes as it was. */
+static void test_submit_of_any_beginning(void **state)
+{
+	static const char *const mails[] = {" one\nSubject: a\n\nx\n",
+					    "\t; user=bob@example.org\nSubject: a\n\nx\n",
+					    "no field\nSubject: a\n\nx\n",
+					    "Subject: no end",
+					    "\n\nno header\n",
+					    SPOOL_FIELD "spam; user=bob@example.org\n\nx\n"};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof mails / sizeof *mails); i++) {
+		const char *mail = mails[i / 2];
+		struct source_message m;
+		struct source *s;
+
+		assert_int_equal(submit(mail, strlen(mail), i % 2 ? "alice@x.org" : NULL), 0);
+		s = open_spam(false);
+		m = take(s, (uint32_t)i + 1);
+		if (i % 2)
+			assert_string_equal(m.reporter, "alice@x.org");
+		else
+			assert_null(strstr(m.reporter, "bob"));
+		is_text(m, mail);
+		source_close(s);
+	}
 }
 
 /* In a plain file, such a field comes from whoever sent the mail. */
@@ -644,7 +697,7 @@ static void test_submit_cuts_a_separator(void **state)
 	(void)state;
 	assert_int_equal(submit(mail, strlen(mail), NULL), 0);
 	s = open_spam(false);
-	is_text(take(s, 1), "X-Learnspool-Report: v1; class=spam\nSubject: a\n\nx\n");
+	is_text(take(s, 1), "Subject: a\n\nx\n");
 	source_close(s);
 }
 
@@ -704,6 +757,7 @@ int main(void)
 	    WITH(test_what_stays),
 	    WITH(test_replaced_after_the_taking),
 	    WITH(test_the_folder_is_a_maildir),
+	    WITH(test_the_folder_is_a_strangers_maildir),
 	    WITH(test_dry_run),
 	    WITH(test_dates_of_a_dry_run),
 	    WITH(test_numbers_after_a_kill),
@@ -712,6 +766,7 @@ int main(void)
 	    WITH(test_failed_and_learned_then),
 	    WITH(test_removal),
 	    WITH(test_submit),
+	    WITH(test_submit_of_any_beginning),
 	    WITH(test_a_field_in_a_plain_file),
 	    WITH(test_submit_refuses),
 	    WITH(test_submit_a_large_message),
