@@ -192,13 +192,13 @@ static int spool_list(struct source *source, uint32_t first, uint32_t last,
 static bool plain_name(const struct source_spool *s, uint32_t id, char *name, size_t size,
 		       int64_t *taken)
 {
-	char number[SPOOL_NAME_MAX];
+	char link[SPOOL_NAME_MAX];
 	struct stat st;
 	ssize_t n;
 
-	spool_number(id, number);
-	n = readlinkat(s->account->spool.names, number, name, size - 1);
-	if (n == -1 || fstatat(s->account->spool.names, number, &st, AT_SYMLINK_NOFOLLOW) == -1)
+	spool_link(s->source.class, id, link);
+	n = readlinkat(s->account->spool.names, link, name, size - 1);
+	if (n == -1 || fstatat(s->account->spool.names, link, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return false;
 	name[n] = '\0';
 	*taken = st.st_mtime;

@@ -22,6 +22,11 @@ void spool_number(uint32_t number, char name[SPOOL_NAME_MAX])
 	snprintf(name, SPOOL_NAME_MAX, "%" PRIu32, number);
 }
 
+void spool_link(enum mail_class class, uint32_t number, char name[SPOOL_NAME_MAX])
+{
+	snprintf(name, SPOOL_NAME_MAX, "%s-%" PRIu32, class_name(class), number);
+}
+
 bool spool_drop_path(const char *spool, enum mail_class class, char *out, size_t size)
 {
 	return (size_t)snprintf(out, size, "%s/%s", spool, class_name(class)) < size;

@@ -8,7 +8,7 @@
  *     SPOOL/failed/CLASS      the last attempt failed; N.reason says why
  *     SPOOL/archive/CLASS     where retention moves mail instead of deleting it
  *     SPOOL/taken/state       the next number (spool_state.h)
- *     SPOOL/taken/name/N      a symbolic link that says what the file was called
+ *     SPOOL/taken/name/CLASS-N  a symbolic link that says what the file was called
  *
  * All but the first two are the service's own, and nobody else can read them.
  */
@@ -75,8 +75,9 @@ int spool_folder(const struct spool *s, enum spool_place place, enum mail_class 
 /* Is the folder there that messages of this class are put in? */
 bool spool_has_drop(const struct spool *s, enum mail_class class);
 
-/* The name of the file of this number. */
+/* The name of the file of this number, and that of the link in taken/name. */
 void spool_number(uint32_t number, char name[SPOOL_NAME_MAX]);
+void spool_link(enum mail_class class, uint32_t number, char name[SPOOL_NAME_MAX]);
 
 /* The path of the folder that messages of this class are put in. false: it is too long. */
 bool spool_drop_path(const char *spool, enum mail_class class, char *out, size_t size);

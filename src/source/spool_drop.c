@@ -105,11 +105,14 @@ int spool_drop_next(struct spool_drop *d, struct spool_file *f)
 
 /* ---- the taking ---- */
 
-/* Its old name, for people; a number that is left without a message does no harm. */
-static int keep_name(const struct spool *s, const char *name, const char *number)
+/*
+ * Its old name, for people; a report has none. A link that is left without a message does no
+ * harm, but where numbers begin anew after a loss, one may be left of another message.
+ */
+static int keep_name(const struct spool *s, const char *name, const char *link, bool report)
 {
-	(void)unlinkat(s->names, number, 0);
-	return symlinkat(name, s->names, number);
+	(void)unlinkat(s->names, link, 0);
+	return report ? 0 : symlinkat(name, s->names, link);
 }
 
 /* 1: it is taken; 0: it stays, which was logged; -1. */
@@ -117,14 +120,15 @@ static int take(struct spool *s, struct spool_drop *d, const struct spool_file *
 		struct err *e)
 {
 	const char *name = files_name(&d->files);
-	char number[SPOOL_NAME_MAX];
+	char number[SPOOL_NAME_MAX], link[SPOOL_NAME_MAX];
 	uint32_t n;
 	int why;
 
 	if (spool_state_take(s->taken, &s->state, &n, e) == -1)
 		return err_prefix(e, "spool %s", s->path);
 	spool_number(n, number);
-	if (!f->report && keep_name(s, name, number) == -1)
+	spool_link(d->class, n, link);
+	if (keep_name(s, name, link, f->report) == -1)
 		return err_set(e, ERR_SERVER, ERR_LOCAL, "spool %s: taken/name: %s", s->path,
 			       strerror(errno));
 	fault_step("spool-claim");
@@ -133,7 +137,7 @@ static int take(struct spool *s, struct spool_drop *d, const struct spool_file *
 		return 1;
 	}
 	why = errno;
-	(void)unlinkat(s->names, number, 0);
+	(void)unlinkat(s->names, link, 0);
 	s->state.next--;
 	if (why != ENOENT) /* else somebody took it away meanwhile */
 		files_leave_out(&d->files,

@@ -562,12 +562,53 @@ static void test_removal(void **state)
 	assert_int_equal(source_fail(s, 2, "no", &e), 0);
 	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
 	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
-	assert_true(there("archive/spam/1") && there("taken/name/1"));
+	assert_true(there("archive/spam/1") && there("taken/name/spam-1"));
 	assert_int_equal(ranges_add(&ids, 1, 2, &e), 0);
 	assert_int_equal(source_remove(s, &ids, &delete, &e), 0);
 	assert_true(there("archive/spam/1")); /* it is the source's no more */
 	assert_false(there("failed/spam/2") || there("failed/spam/2.reason") ||
-		     there("taken/name/2"));
+		     there("taken/name/spam-2"));
+	source_close(s);
+	ranges_free(&ids);
+}
+
+/*
+ * The state was lost, and numbers begin anew behind what is there: the archive's are given
+ * again, and those of the other class. Nothing is overwritten, and nobody gets another's name.
+ */
+static void test_numbers_that_come_again(void **state)
+{
+	const struct source_removal move = {.move_to = "Archive"};
+	struct ranges ids = {0};
+	struct source *s;
+
+	(void)state;
+	put("spam/a", "Subject: a\n");
+	s = open_spam(false);
+	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
+	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
+	source_close(s);
+	assert_int_equal(unlink(at("taken/state")), 0);
+	put("ham/b", "Subject: b\n");
+	put("spam/c.report", "Subject: c\n");
+	reconnect();
+	s = account_source(account, 1);
+	assert_int_equal(source_open(s, false, &e), 0);
+	source_close(s);
+	assert_int_equal(unlink(at("taken/state")), 0);
+	reconnect();
+	s = open_spam(false);
+	is_text(take(s, 1), "Subject: c\n");
+	assert_string_equal(source_name(s, 1), "1");
+	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
+	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
+	assert_string_equal(text_of("archive/spam/1"), "Subject: a\n");
+	assert_string_equal(text_of("archive/spam/1.2"), "Subject: c\n");
+	source_close(s);
+	s = account_source(account, 1);
+	assert_int_equal(source_open(s, false, &e), 0);
+	is_text(take(s, 1), "Subject: b\n");
+	assert_string_equal(source_name(s, 1), "b");
 	source_close(s);
 	ranges_free(&ids);
 }
@@ -765,6 +806,7 @@ int main(void)
 	    WITH(test_no_numbers_left),
 	    WITH(test_failed_and_learned_then),
 	    WITH(test_removal),
+	    WITH(test_numbers_that_come_again),
 	    WITH(test_submit),
 	    WITH(test_submit_of_any_beginning),
 	    WITH(test_a_field_in_a_plain_file),
