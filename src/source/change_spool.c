@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/log.h"
 
 /* Do this with one message that lies in from; it may be gone. 0, or -1 with errno. */
 typedef int each_fn(const struct source_spool *s, uint32_t id, enum spool_place from,
@@ -155,7 +156,11 @@ int change_spool_fail(struct source *source, uint32_t id, const char *why, struc
 		return 0;
 	if (write_reason(s, id, why) == -1)
 		return source_spool_broken(s, "the reason of a failure", e);
-	return for_each(s, &one, move, SPOOL_FAILED, e);
+	/* A folder that its owner put in the place of a file at the last moment may stay. */
+	if (for_each(s, &one, move, SPOOL_FAILED, e) == 0)
+		return 0;
+	log_info("%s", e->text);
+	return e->scope == ERR_MAILBOX ? 0 : -1;
 }
 
 int change_spool_can_remove(struct source *source, const struct source_removal *how,

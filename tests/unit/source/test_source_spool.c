@@ -548,6 +548,21 @@ static void test_failed_and_learned_then(void **state)
 	ranges_free(&one);
 }
 
+/* What somebody swapped in, and cannot be moved, stops nobody else's message. */
+static void test_failed_and_not_to_be_moved(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	put("spam/a.report", "Subject: a\n");
+	s = open_spam(false);
+	assert_int_equal(mkdir(at("failed/spam/1"), 0700), 0);
+	assert_int_equal(source_fail(s, 1, "not a regular file", &e), 0);
+	assert_true(there("taken/spam/1") && there("failed/spam/1.reason"));
+	is_text(take(s, 1), "Subject: a\n");
+	source_close(s);
+}
+
 /* Where retention moves mail, it moves here, too; with the name that it had. */
 static void test_removal(void **state)
 {
@@ -805,6 +820,7 @@ int main(void)
 	    WITH(test_damaged_state),
 	    WITH(test_no_numbers_left),
 	    WITH(test_failed_and_learned_then),
+	    WITH(test_failed_and_not_to_be_moved),
 	    WITH(test_removal),
 	    WITH(test_numbers_that_come_again),
 	    WITH(test_submit),
