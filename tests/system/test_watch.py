@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fakes import CAPABILITIES, LEARNED, FakeController, FakeImap, Reply, Request, configure_all
 from fakes import then_silence
-from program import Program, secret_file
+from program import Program, binary, secret_file
 from servers import Dovecot, Server, Stack, crlf, quoted, wait_until
 from test_crash import fault_binary  # noqa: F401
 from test_full_disk import enospc  # noqa: F401
@@ -207,6 +207,34 @@ def test_a_flood_of_news(program: Program) -> None:
             before = flooding.count("SELECT")
             time.sleep(3)
             assert flooding.count("SELECT") - before < 6
+
+
+@pytest.mark.parametrize("limit", ["-Sn 48", "-n 110"])
+def test_many_accounts(program: Program, tmp_path: Path, limit: str) -> None:
+    """More than there are descriptors, which the program may raise, or not: then as many as there
+    are, and runs still work. They do not come to the server all at once."""
+    greeted = []
+
+    def greet(honest: bytes) -> bytes:
+        greeted.append(time.monotonic())
+        return honest
+
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit {limit}\nexec {binary()} "$@"\n')
+    limited.chmod(0o755)
+    with FakeController() as rspamd, FakeImap([], {"GREETING": greet}, capabilities=IDLE) as imap:
+        configure_all(program, {f"user{n}": (imap, BOX) for n in range(60)}, rspamd)
+        watch = Watch(program, program_file=limited)
+        if limit == "-Sn 48":
+            watch.wait_ready(60)
+            assert watch.err == "" and greeted[-1] - greeted[0] > 0.4
+        else:
+            wait_until(lambda: imap.count("IDLE") > 30, PATIENCE, watch.err)
+            watch.wait_err("account user59: no process can be started")
+        imap.add(mail(1))
+        imap.modseq += 1
+        wait_subjects(rspamd, watch, "1")
+        assert watch.stop() == 0 and "ledger" not in watch.err
 
 
 # ---- servers that come and go ----
