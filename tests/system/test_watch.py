@@ -353,6 +353,7 @@ def test_reload(stack: Stack, program: Program) -> None:
     program.configure(stack, {SPAM: BOX})
     with watching(program, accounts=1) as watch:
         good = program.config.read_text()
+        signalled = time.monotonic() * 1e6
         secret_file(program.config, good.replace("class = spam", "class = spamm"))
         watch.send(signal.SIGHUP)
         watch.wait_err("not reloaded")
@@ -366,6 +367,10 @@ def test_reload(stack: Stack, program: Program) -> None:
         wait_learned(stack, watch, 1, 1)
         states = [s for s in watch.states() if s in ("READY=1", "RELOADING=1")]
         assert states == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1"]
+        # systemd compares them with the microsecond of its signal
+        times = [int(s[15:]) for s in watch.states() if s.startswith("MONOTONIC_USEC=")]
+        assert len(times) == 2 and all(signalled < at for at in times)
+        assert any(at % 1000 for at in times)
         assert watch.err.count("\n") == 1
 
 
