@@ -254,7 +254,7 @@ static void begin_run(struct watch *w, size_t i)
 	    .conf = w->conf,
 	    .account = a->account->name,
 	    .expires = a->expire,
-	    .max = a->expire ? -1 : WATCH_SLICE,
+	    .max = WATCH_SLICE,
 	    .ops = w->options.ops,
 	    .quiet = w->options.quiet,
 	    .verbose = w->options.verbose,

@@ -458,6 +458,21 @@ def test_expire_once_a_day(program: Program) -> None:
             assert len(imap.messages) == 1
 
 
+def test_expiry_holds_up_nobody(program: Program) -> None:
+    """Where it is due and an account has much that is new, the others' turns come as always."""
+    (program.ledger / "expired-at").write_text("1700000000\n")
+    with FakeController() as rspamd, FakeImap([], capabilities=IDLE) as good, FakeImap(
+            [mail(n) for n in range(2500)], capabilities=IDLE) as much:
+        configure_all(program, {"much": (much, BOX), SPAM: (good, BOX)}, rspamd,
+                      top="retention { learned = 0s }\n")
+        with watching(program) as watch:
+            wait_until(lambda: len(rspamd.learns) > 10, PATIENCE, watch.err)
+            good.add(mail("good"))
+            good.modseq += 1
+            wait_subjects(rspamd, watch, "good")
+            assert len(rspamd.learns) < 2000
+
+
 # ---- killed in its work ----
 
 def test_kill_at_every_step(program: Program, fault_binary: Path) -> None:  # noqa: F811
