@@ -55,7 +55,8 @@ struct spool {
 
 /*
  * Open it; nothing is created or changed. It must belong to us or to root, and nobody else may
- * write to it. ERR_SERVER/ERR_CONFIG with the cure, ERR_LOCAL. spool_close() in every case.
+ * write to it; where everybody may add messages, nobody may list or remove those of others.
+ * ERR_SERVER/ERR_CONFIG with the cure, ERR_LOCAL. spool_close() in every case.
  */
 int spool_open(struct spool *s, const char *path, struct err *e);
 

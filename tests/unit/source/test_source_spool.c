@@ -801,6 +801,29 @@ static void test_an_open_spool(void **state)
 	connect_account();
 }
 
+/* Where others may add, they must not list, and only remove what is theirs. */
+static void test_an_open_drop(void **state)
+{
+	static const struct {
+		mode_t mode;
+		bool good;
+	} modes[] = {{01777, false}, {0733, false}, {0777, false}, {01733, true},
+		     {01730, true},  {0755, true},  {02770, true}};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof modes / sizeof *modes); i++) {
+		const char *drop = i % 2 ? "ham" : "spam";
+
+		assert_int_equal(chmod(at(drop), modes[i / 2].mode), 0);
+		account_disconnect(account);
+		assert_int_equal(account_connect(account, &e), modes[i / 2].good ? 0 : -1);
+		if (!modes[i / 2].good)
+			assert_non_null(strstr(e.text, "chmod 1733"));
+		assert_int_equal(chmod(at(drop), SPOOL_DROP_MODE), 0);
+	}
+	connect_account();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -832,6 +855,7 @@ int main(void)
 	    WITH(test_torso),
 	    WITH(test_two_at_once),
 	    WITH(test_an_open_spool),
+	    WITH(test_an_open_drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
