@@ -185,12 +185,9 @@ static int spool_list(struct source *source, uint32_t first, uint32_t last,
 	return source_spool_between(&dropped, first, last, found, e);
 }
 
-/*
- * What a plain file is called, and when it was taken: the link says so. false: it has none, and
- * `submit` wrote it.
- */
-static bool plain_name(const struct source_spool *s, uint32_t id, char *name, size_t size,
-		       int64_t *taken)
+/* What a file was called, and when it came: the link says so. false: it has none. */
+static bool read_link(const struct source_spool *s, uint32_t id, char *name, size_t size,
+		      int64_t *date)
 {
 	char link[SPOOL_NAME_MAX];
 	struct stat st;
@@ -201,16 +198,16 @@ static bool plain_name(const struct source_spool *s, uint32_t id, char *name, si
 	if (n == -1 || fstatat(s->account->spool.names, link, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return false;
 	name[n] = '\0';
-	*taken = st.st_mtime;
+	*date = st.st_mtime;
 	return true;
 }
 
-/* A report (taken: 0) is dated by its file; a plain file may be older than that it is here. */
-static struct record_stamp stamp_of(const struct stat *st, int64_t taken)
+/* date: when it came; 0: its own date is to be believed. */
+static struct record_stamp stamp_of(const struct stat *st, int64_t date)
 {
 	return (struct record_stamp){
 	    .size = st->st_size < UINT32_MAX ? (uint32_t)st->st_size : UINT32_MAX,
-	    .date = taken ? taken : st->st_mtime,
+	    .date = date ? date : st->st_mtime,
 	};
 }
 
@@ -220,15 +217,15 @@ static int look_at(const struct source_spool *s, uint32_t id, source_sight_fn *f
 	enum spool_place place = source_spool_place(s, id);
 	struct source_sight sight = {.id = id};
 	char number[SPOOL_NAME_MAX], name[NAME_MAX + 1];
-	int64_t taken = 0;
+	int64_t date = 0;
 	struct stat st;
 
 	spool_number(id, number);
 	if (place == SPOOL_HERE ||
 	    fstatat(s->folder[place], number, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
-	(void)plain_name(s, id, name, sizeof name, &taken);
-	sight.stamp = stamp_of(&st, taken);
+	(void)read_link(s, id, name, sizeof name, &date);
+	sight.stamp = stamp_of(&st, date);
 	sight.marks = place == SPOOL_DONE ? 1 : place == SPOOL_SKIPPED ? 2 : 0;
 	return fn(ctx, &sight, e);
 }
@@ -342,8 +339,8 @@ static void find_reporter(const struct source_spool *s, const struct stat *st, b
 }
 
 /* A file that is open: what there is of it, as the filter wants it. 0, or -1. */
-static int give(const struct source_spool *s, int fd, enum spool_place place, int64_t taken,
-		struct source_message *m, struct err *e)
+static int give(const struct source_spool *s, int fd, enum spool_place place, int64_t date,
+		bool report, struct source_message *m, struct err *e)
 {
 	struct stat st;
 	const char *why = fstat(fd, &st) == -1 ? strerror(errno) : spool_refuses(&st);
@@ -353,7 +350,7 @@ static int give(const struct source_spool *s, int fd, enum spool_place place, in
 		unreadable(m, why);
 		return 0;
 	}
-	m->stamp = stamp_of(&st, taken);
+	m->stamp = stamp_of(&st, date);
 	if (s->filter.believe_marks && (place == SPOOL_DONE || place == SPOOL_SKIPPED)) {
 		m->kind = MESSAGE_MARKED;
 		m->mark = place == SPOOL_DONE ? OUTCOME_KNOWN : OUTCOME_SKIPPED;
@@ -371,7 +368,7 @@ static int give(const struct source_spool *s, int fd, enum spool_place place, in
 	buf_init(&m->body, s->filter.max_size);
 	rc = files_read(fd, (uint64_t)st.st_size, &m->body, &why, e);
 	if (rc == 1) {
-		find_reporter(s, &st, taken == 0, m);
+		find_reporter(s, &st, report, m);
 		return 0;
 	}
 	buf_free(&m->body);
@@ -391,7 +388,8 @@ static int give_taken(struct source_spool *s, struct source_message *m, struct e
 {
 	enum spool_place place = source_spool_place(s, m->id);
 	char number[SPOOL_NAME_MAX], name[NAME_MAX + 1];
-	int64_t taken = 0;
+	int64_t date = 0;
+	bool report;
 	int fd = -1, rc, why;
 
 	spool_number(m->id, number);
@@ -403,15 +401,14 @@ static int give_taken(struct source_spool *s, struct source_message *m, struct e
 		m->kind = MESSAGE_GONE;
 		return 0;
 	}
-	if (plain_name(s, m->id, name, sizeof name, &taken))
-		call_it(s, m->id, name);
-	else
-		call_it(s, m->id, number);
+	report = !read_link(s, m->id, name, sizeof name, &date) ||
+		 text_ends_in(name, SPOOL_REPORT);
+	call_it(s, m->id, report ? number : name);
 	if (fd == -1) {
 		unreadable(m, strerror(why));
 		return 0;
 	}
-	rc = give(s, fd, place, taken, m, e);
+	rc = give(s, fd, place, date, report, m, e);
 	close(fd);
 	return rc;
 }
@@ -436,8 +433,7 @@ static int give_drop(struct source_spool *s, struct source_message *m, struct er
 		return 0;
 	}
 	call_it(s, m->id, files_name(&s->drop.files));
-	/* A run would take it now, and a plain file counts from then on. */
-	rc = give(s, f.fd, SPOOL_TAKEN, f.report ? 0 : clock_now(), m, e);
+	rc = give(s, f.fd, SPOOL_TAKEN, spool_file_date(&f), f.report, m, e);
 	close(f.fd);
 	return rc;
 }

@@ -8,7 +8,9 @@
  *     SPOOL/failed/CLASS      the last attempt failed; N.reason says why
  *     SPOOL/archive/CLASS     where retention moves mail instead of deleting it
  *     SPOOL/taken/state       the next number (spool_state.h)
- *     SPOOL/taken/name/CLASS-N  a symbolic link that says what the file was called
+ *     SPOOL/taken/name/CLASS-N  a symbolic link that says what the file was called, and by
+ *                             its own date when it came; the service's and root's reports,
+ *                             whose files tell that themselves, have none
  *
  * All but the first two are the service's own, and nobody else can read them.
  */

@@ -105,14 +105,29 @@ int spool_drop_next(struct spool_drop *d, struct spool_file *f)
 
 /* ---- the taking ---- */
 
-/*
- * Its old name, for people; a report has none. A link that is left without a message does no
- * harm, but where numbers begin anew after a loss, one may be left of another message.
- */
-static int keep_name(const struct spool *s, const char *name, const char *link, bool report)
+int64_t spool_file_date(const struct spool_file *f)
 {
+	if (!f->report)
+		return clock_now(); /* it may be older than that it is here */
+	return f->st.st_uid == 0 || f->st.st_uid == geteuid() ? 0 : f->st.st_ctime;
+}
+
+/*
+ * Its old name, for people, and its date. A link that is left without a message does no harm,
+ * but where numbers begin anew after a loss, one may be left of another message.
+ */
+static int keep_name(const struct spool *s, const char *name, const char *link, int64_t date)
+{
+	const struct timespec times[2] = {{date, 0}, {date, 0}};
+
 	(void)unlinkat(s->names, link, 0);
-	return report ? 0 : symlinkat(name, s->names, link);
+	if (date == 0)
+		return 0;
+	if (symlinkat(name, s->names, link) == -1)
+		return -1;
+	/* Where links have no date to be set it is that of now. */
+	(void)utimensat(s->names, link, times, AT_SYMLINK_NOFOLLOW);
+	return 0;
 }
 
 /* 1: it is taken; 0: it stays, which was logged; -1. */
@@ -128,7 +143,7 @@ static int take(struct spool *s, struct spool_drop *d, const struct spool_file *
 		return err_prefix(e, "spool %s", s->path);
 	spool_number(n, number);
 	spool_link(d->class, n, link);
-	if (keep_name(s, name, link, f->report) == -1)
+	if (keep_name(s, name, link, spool_file_date(f)) == -1)
 		return err_set(e, ERR_SERVER, ERR_LOCAL, "spool %s: taken/name: %s", s->path,
 			       strerror(errno));
 	fault_step("spool-claim");

@@ -58,4 +58,10 @@ int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken,
 /* Why a file is no message that may be read: no regular file, hard links; NULL: it is one. */
 const char *spool_refuses(const struct stat *st);
 
+/*
+ * When it was put in, as the kernel says: the owner of a file can give it any other date. 0: by
+ * its own date (mtime), for it is root's or the service's.
+ */
+int64_t spool_file_date(const struct spool_file *f);
+
 #endif

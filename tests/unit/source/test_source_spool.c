@@ -266,6 +266,40 @@ static void test_plain_file(void **state)
 	source_close(s);
 }
 
+/* Who reports cannot say that it was long ago, before or after the taking: `hold` counts. */
+static void test_date_of_a_users_report(void **state)
+{
+	const struct timespec old[2] = {{1000, 0}, {1000, 0}};
+	struct source *s;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs root, to be two users\n");
+		skip();
+	}
+	put("spam/a.report", "Subject: x\n\n");
+	put("spam/b.report", "Subject: x\n\n");
+	assert_int_equal(utimensat(AT_FDCWD, at("spam/a.report"), old, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, at("spam/b.report"), old, 0), 0);
+	assert_int_equal(chown(at("spam/a.report"), 65534, 65534), 0);
+	s = open_spam(true);
+	for (int dry = 1; dry >= 0; dry--) {
+		int users = 0, roots = 0;
+
+		for (uint32_t id = 1; id <= 2; id++) {
+			struct source_message m = take(s, id);
+
+			users += m.stamp.date > now() - 100;
+			roots += m.stamp.date == 1000;
+			is_text(m, "Subject: x\n\n");
+		}
+		assert_true(users == 1 && roots == 1);
+		if (dry)
+			assert_int_equal(source_open(s, false, &e), 0);
+	}
+	source_close(s);
+}
+
 /* What was just written may not be whole; what `submit` and an MDA put there is. */
 static void test_young_file(void **state)
 {
@@ -831,6 +865,7 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	    WITH(test_drop_mode),
 	    WITH(test_plain_file),
+	    WITH(test_date_of_a_users_report),
 	    WITH(test_young_file),
 	    WITH(test_young_file_from_the_future),
 	    WITH(test_what_stays),
