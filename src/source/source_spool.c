@@ -279,14 +279,20 @@ static bool is_listed(const char *list, const char *login)
 	return false;
 }
 
-/* Who without a login has a number, which is_listed() finds nowhere. */
+/*
+ * Who without a login has a number, which is_listed() finds nowhere. NULL, with errno: a directory
+ * on the network is asked, and does not answer.
+ */
 static const char *login_of(struct account_spool *a, uid_t uid)
 {
 	const struct passwd *user;
 
 	if (a->login[0] && a->uid == uid)
 		return a->login;
-	user = getpwuid(uid); /* may ask a directory on the network */
+	errno = 0;
+	user = getpwuid(uid);
+	if (user == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+		return NULL;
 	a->uid = uid;
 	if (user)
 		snprintf(a->login, sizeof a->login, "%s", user->pw_name);
@@ -318,24 +324,28 @@ static void take_line(struct buf *body, struct report_field *field)
 
 /*
  * Who reports: the owner of the file. Only root, the service's own user and those that the
- * configuration trusts may say by `submit --reporter` that it is somebody else.
+ * configuration trusts may say by `submit --reporter` that it is somebody else. False, with
+ * errno: nobody knows, for now.
  */
-static void find_reporter(const struct source_spool *s, const struct stat *st, bool report,
+static bool find_reporter(const struct source_spool *s, const struct stat *st, bool report,
 			  struct source_message *m)
 {
 	const char *login = login_of(s->account, st->st_uid);
 	struct report_field field;
 
+	if (login == NULL)
+		return false;
 	snprintf(m->reporter, sizeof m->reporter, "%s", login);
 	if (!report)
-		return;
+		return true;
 	take_line(&m->body, &field);
 	if (st->st_uid != 0 && st->st_uid != geteuid() &&
 	    !is_listed(s->account->conf->trust, login))
-		return;
+		return true;
 	if (field.found && !field.malformed && field.user[0])
 		snprintf(m->reporter, sizeof m->reporter, "%.*s", (int)sizeof m->reporter - 1,
 			 field.user);
+	return true;
 }
 
 /* A file that is open: what there is of it, as the filter wants it. 0, or -1. */
@@ -367,9 +377,11 @@ static int give(const struct source_spool *s, int fd, enum spool_place place, in
 	m->kind = MESSAGE_BODY;
 	buf_init(&m->body, s->filter.max_size);
 	rc = files_read(fd, (uint64_t)st.st_size, &m->body, &why, e);
-	if (rc == 1) {
-		find_reporter(s, &st, report, m);
+	if (rc == 1 && find_reporter(s, &st, report, m))
 		return 0;
+	if (rc == 1) {
+		why = strerror(errno);
+		rc = 0;
 	}
 	buf_free(&m->body);
 	if (rc == 0)

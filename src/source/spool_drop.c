@@ -184,6 +184,22 @@ static void sweep(const struct spool_drop *d)
 	}
 }
 
+/* Nothing could be renamed from one file system to another. */
+static int check_device(const struct spool *s, const struct spool_drop *d, int to, struct err *e)
+{
+	struct stat from, there;
+
+	if (fstat(files_folder(&d->files), &from) == -1 || fstat(to, &there) == -1)
+		return err_set(e, ERR_MAILBOX, ERR_LOCAL, "spool %s: %s", s->path,
+			       strerror(errno));
+	if (from.st_dev == there.st_dev)
+		return 0;
+	return err_set(e, ERR_MAILBOX, ERR_CONFIG,
+		       "spool %s: %s and taken are on different file systems, so nothing can be "
+		       "taken; have the whole spool on one",
+		       s->path, class_name(d->class));
+}
+
 int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken, struct err *e)
 {
 	struct spool_drop d;
@@ -191,6 +207,8 @@ int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken,
 	int rc = spool_drop_begin(&d, s->path, class, false, e);
 
 	*taken = 0;
+	if (rc == 0)
+		rc = check_device(s, &d, to, e);
 	if (rc == 0)
 		sweep(&d);
 	while (rc == 0 && spool_drop_next(&d, &f) == 1) {

@@ -3,6 +3,7 @@
  * left; numbers that are never given twice. System tests have other users and real servers.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -738,6 +741,29 @@ static void test_a_field_in_a_plain_file(void **state)
 	source_close(s);
 }
 
+/* Where a user's name cannot be had now, nobody takes their number for another reporter. */
+static void test_a_login_that_cannot_be_had(void **state)
+{
+	struct rlimit limit, one;
+	struct source_message m;
+	struct source *s;
+	int free;
+
+	(void)state;
+	put("spam/a", "Subject: a\n\n");
+	s = open_spam(false);
+	free = dup(0);
+	close(free);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	one = (struct rlimit){(rlim_t)free + 1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0); /* for the file, and nothing else */
+	m = take(s, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(m.kind, MESSAGE_UNREADABLE);
+	is_text(take(s, 1), "Subject: a\n\n");
+	source_close(s);
+}
+
 static void test_submit_refuses(void **state)
 {
 	char much[SPOOL_REPORTER_MAX + 2];
@@ -804,6 +830,26 @@ static void test_torso(void **state)
 	assert_true(there("spam/.submit-00")); /* a dry run removes nothing */
 	source_close(open_spam(false));
 	assert_false(there("spam/.submit-00"));
+}
+
+/* What lies on another file system cannot be taken: that is said, and not of each file. */
+static void test_another_file_system(void **state)
+{
+	struct source *s = account_source(account, 0);
+
+	(void)state;
+	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", at("spam"), "tmpfs", 0, "mode=1733")) {
+		print_message("SKIPPED: needs mounts in a namespace\n");
+		source_close(s);
+		skip();
+	}
+	put("spam/a.report", "Subject: a\n");
+	assert_int_equal(source_open(s, false, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_int_equal(umount(at("spam")), 0);
+	assert_int_equal(source_open(s, false, &e), 0);
+	source_close(s);
 }
 
 /* ---- others ---- */
@@ -884,10 +930,12 @@ int main(void)
 	    WITH(test_submit),
 	    WITH(test_submit_of_any_beginning),
 	    WITH(test_a_field_in_a_plain_file),
+	    WITH(test_a_login_that_cannot_be_had),
 	    WITH(test_submit_refuses),
 	    WITH(test_submit_a_large_message),
 	    WITH(test_submit_cuts_a_separator),
 	    WITH(test_torso),
+	    WITH(test_another_file_system),
 	    WITH(test_two_at_once),
 	    WITH(test_an_open_spool),
 	    WITH(test_an_open_drop),
