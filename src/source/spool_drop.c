@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "mail/mbox.h"
 
@@ -89,7 +90,7 @@ int spool_drop_next(struct spool_drop *d, struct spool_file *f)
 
 	for (;;) {
 		*f = (struct spool_file){.fd = -1};
-		if (!files_next(&d->files, &f->path, &f->fd))
+		if (stop_requested() || !files_next(&d->files, &f->path, &f->fd))
 			return 0;
 		why = judge(d, f);
 		if (why == NULL)
@@ -225,5 +226,5 @@ int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken,
 		    err_set(e, ERR_SERVER, ERR_LOCAL, "spool %s: %s", s->path, strerror(errno));
 	if (rc == 0)
 		rc = spool_state_save(s->taken, &s->state, e);
-	return rc;
+	return rc == 0 && stop_requested() ? stop_error(e) : rc;
 }

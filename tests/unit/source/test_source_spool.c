@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/stop.h"
 #include "fake/source.h"
 #include "source/contract.h"
 #include "source/source_ops.h"
@@ -427,6 +429,23 @@ static void test_the_folder_is_a_strangers_maildir(void **state)
 	assert_int_equal(s->count, 2);
 	assert_true(there("spam/theirs"));
 	assert_false(there("spam/ours"));
+	source_close(s);
+}
+
+/* There may be a million: who stops us does not wait for them. */
+static void test_stopped(void **state)
+{
+	struct source *s = account_source(account, 0);
+
+	(void)state;
+	put("spam/a.report", "Subject: a\n");
+	stop_request(SIGTERM);
+	assert_int_equal(source_open(s, false, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	assert_true(there("spam/a.report"));
+	stop_request(0);
+	assert_int_equal(source_open(s, false, &e), 0);
+	assert_int_equal(s->count, 1);
 	source_close(s);
 }
 
@@ -918,6 +937,7 @@ int main(void)
 	    WITH(test_replaced_after_the_taking),
 	    WITH(test_the_folder_is_a_maildir),
 	    WITH(test_the_folder_is_a_strangers_maildir),
+	    WITH(test_stopped),
 	    WITH(test_dry_run),
 	    WITH(test_dates_of_a_dry_run),
 	    WITH(test_numbers_after_a_kill),
