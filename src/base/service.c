@@ -18,7 +18,8 @@ void service_reloading(void)
 {
 	struct timespec t;
 
-	/* To the microsecond: from before its signal systemd does not believe it to be the answer. */
+	/* To the microsecond: from before its signal systemd does not believe it to be the
+	 * answer. */
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
 		   (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);

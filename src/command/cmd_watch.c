@@ -66,7 +66,8 @@ static void loop(const struct cmd_options *o, struct watch **w)
 	}
 }
 
-/* A pipe for each account: where there are many, more than systems grant without being asked. */
+/* A pipe for each account: where there are many, more than systems grant without being asked.
+ */
 static void raise_limit(void)
 {
 	struct rlimit files;

@@ -70,9 +70,8 @@ static void archive_name(const struct source_spool *s, const char *number, char 
 			 size_t size)
 {
 	snprintf(name, size, "%s", number);
-	for (unsigned n = 2; faccessat(s->folder[SPOOL_ARCHIVE], name, F_OK,
-				       AT_SYMLINK_NOFOLLOW) == 0;
-	     n++)
+	for (unsigned n = 2;
+	     faccessat(s->folder[SPOOL_ARCHIVE], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; n++)
 		snprintf(name, size, "%s.%u", number, n);
 }
 

@@ -280,8 +280,8 @@ static bool is_listed(const char *list, const char *login)
 }
 
 /*
- * Who without a login has a number, which is_listed() finds nowhere. NULL, with errno: a directory
- * on the network is asked, and does not answer.
+ * Who without a login has a number, which is_listed() finds nowhere. NULL, with errno: a
+ * directory on the network is asked, and does not answer.
  */
 static const char *login_of(struct account_spool *a, uid_t uid)
 {
@@ -413,8 +413,8 @@ static int give_taken(struct source_spool *s, struct source_message *m, struct e
 		m->kind = MESSAGE_GONE;
 		return 0;
 	}
-	report = !read_link(s, m->id, name, sizeof name, &date) ||
-		 text_ends_in(name, SPOOL_REPORT);
+	report =
+	    !read_link(s, m->id, name, sizeof name, &date) || text_ends_in(name, SPOOL_REPORT);
 	call_it(s, m->id, report ? number : name);
 	if (fd == -1) {
 		unreadable(m, strerror(why));

@@ -59,8 +59,8 @@ static int check_drop(const struct spool *s, enum mail_class class, struct err *
 	const char *name = class_name(class);
 	struct stat st;
 
-	if (fstatat(s->base, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    (st.st_mode & 02) == 0 || (st.st_mode & 01004) == 01000)
+	if (fstatat(s->base, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || (st.st_mode & 02) == 0 ||
+	    (st.st_mode & 01004) == 01000)
 		return 0; /* what it is otherwise, spool_enter() says */
 	return err_set(e, ERR_SERVER, ERR_CONFIG,
 		       "spool %s: in %s everybody may see or remove what others have reported; "

@@ -29,8 +29,8 @@
 #define SPOOL_FIELD  "X-Learnspool-Report: v1; class=" /* how its own first line begins */
 
 enum {
-	SPOOL_DROP_MODE = 01733, /* add, and neither list nor touch what others added */
-	SPOOL_NAME_MAX = 16,	 /* of a file that is named by its number, with NUL */
+	SPOOL_DROP_MODE = 01733,  /* add, and neither list nor touch what others added */
+	SPOOL_NAME_MAX = 16,	  /* of a file that is named by its number, with NUL */
 	SPOOL_REPORTER_MAX = 200, /* bytes of an address */
 	SPOOL_LINE_MAX = SPOOL_REPORTER_MAX + 80, /* of that first line, with NUL */
 };

@@ -186,7 +186,8 @@ static void sweep(const struct spool_drop *d)
 }
 
 /* Nothing could be renamed from one file system to another. */
-static int check_device(const struct spool *s, const struct spool_drop *d, int to, struct err *e)
+static int check_device(const struct spool *s, const struct spool_drop *d, int to,
+			struct err *e)
 {
 	struct stat from, there;
 
@@ -195,10 +196,11 @@ static int check_device(const struct spool *s, const struct spool_drop *d, int t
 			       strerror(errno));
 	if (from.st_dev == there.st_dev)
 		return 0;
-	return err_set(e, ERR_MAILBOX, ERR_CONFIG,
-		       "spool %s: %s and taken are on different file systems, so nothing can be "
-		       "taken; have the whole spool on one",
-		       s->path, class_name(d->class));
+	return err_set(
+	    e, ERR_MAILBOX, ERR_CONFIG,
+	    "spool %s: %s and taken are on different file systems, so nothing can be "
+	    "taken; have the whole spool on one",
+	    s->path, class_name(d->class));
 }
 
 int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken, struct err *e)

@@ -40,9 +40,9 @@ int spool_drop_begin(struct spool_drop *d, const char *spool, enum mail_class cl
 		     struct err *e);
 
 /*
- * 1 and the next file, 0 after the last, or where a stop was requested. What cannot be taken stays where it is, and is logged
- * with the cure: symbolic links, devices, what others own and we cannot read, mboxes. What is
- * still being written is passed over: a later run takes it.
+ * 1 and the next file, 0 after the last, or where a stop was requested. What cannot be taken
+ * stays where it is, and is logged with the cure: symbolic links, devices, what others own and
+ * we cannot read, mboxes. What is still being written is passed over: a later run takes it.
  */
 int spool_drop_next(struct spool_drop *d, struct spool_file *f);
 

@@ -775,7 +775,8 @@ static void test_a_login_that_cannot_be_had(void **state)
 	close(free);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	one = (struct rlimit){(rlim_t)free + 1, limit.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0); /* for the file, and nothing else */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one),
+			 0); /* for the file, and nothing else */
 	m = take(s, 1);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(m.kind, MESSAGE_UNREADABLE);
