@@ -108,6 +108,8 @@ static bool is_beside(const struct files *f, const char *name, const struct stat
 	if (!f->level[f->depth - 1].maildir || strcmp(name, "new") == 0 ||
 	    strcmp(name, "cur") == 0)
 		return false;
+	if (S_ISDIR(st->st_mode) && strcmp(name, "tmp") == 0)
+		return true;
 	return f->depth > 1 || f->shared == NULL ||
 	       (st->st_uid == f->level[0].owner && !text_ends_in(name, f->shared));
 }

@@ -419,6 +419,8 @@ static void test_the_folder_is_a_strangers_maildir(void **state)
 	assert_int_equal(mkdir(at("spam/new"), 0755), 0);
 	assert_int_equal(mkdir(at("spam/cur"), 0755), 0);
 	put("spam/new/1", "Subject: new\n");
+	assert_int_equal(mkdir(at("spam/tmp"), 0755), 0);
+	put("spam/tmp/2", "Subject: ha");
 	put("spam/theirs", "3\n");
 	put("spam/ours", "Subject: ours\n");
 	for (const char *const *name =
@@ -427,7 +429,7 @@ static void test_the_folder_is_a_strangers_maildir(void **state)
 		assert_int_equal(chown(at(*name), 65534, 65534), 0);
 	s = open_spam(false);
 	assert_int_equal(s->count, 2);
-	assert_true(there("spam/theirs"));
+	assert_true(there("spam/theirs") && there("spam/tmp/2"));
 	assert_false(there("spam/ours"));
 	source_close(s);
 }
