@@ -900,7 +900,7 @@ static void test_an_open_spool(void **state)
 	assert_int_equal(account_connect(account, &e), -1);
 	assert_int_equal(e.kind, ERR_CONFIG);
 	assert_int_equal(chmod(folder, 0755), 0);
-	connect_account();
+	reconnect();
 }
 
 /* Where others may add, they must not list, and only remove what is theirs. */
@@ -923,7 +923,7 @@ static void test_an_open_drop(void **state)
 			assert_non_null(strstr(e.text, "chmod 1733"));
 		assert_int_equal(chmod(at(drop), SPOOL_DROP_MODE), 0);
 	}
-	connect_account();
+	reconnect();
 }
 
 int main(void)
