@@ -30,6 +30,14 @@ static size_t find(const struct ranges *s, uint32_t number)
 	return lo;
 }
 
+static int too_many(struct err *e)
+{
+	return err_set(e, ERR_FATAL, ERR_LOCAL,
+		       "more than %d gaps between the messages of a mailbox; let the "
+		       "server compact it",
+		       RANGES_MAX);
+}
+
 /* Make room for one more range. */
 static int grow(struct ranges *s, struct err *e)
 {
@@ -39,10 +47,7 @@ static int grow(struct ranges *s, struct err *e)
 	if (s->n < s->size)
 		return 0;
 	if (s->n >= RANGES_MAX)
-		return err_set(e, ERR_FATAL, ERR_LOCAL,
-			       "more than %d gaps between the messages of a mailbox; let the "
-			       "server compact it",
-			       RANGES_MAX);
+		return too_many(e);
 	p = realloc(s->range, size * sizeof *p);
 	if (p == NULL)
 		return err_no_memory(e);
@@ -93,6 +98,13 @@ int ranges_append(struct ranges *s, uint32_t first, uint32_t last, struct err *e
 			r->first = first;
 			return 0;
 		}
+	}
+	/* In any order, numbers are more ranges than when they are sorted. Not for a few: it
+	 * takes time. */
+	if (s->n >= RANGES_MAX) {
+		ranges_sort(s);
+		if (s->n > RANGES_MAX / 2)
+			return too_many(e);
 	}
 	if (grow(s, e) == -1)
 		return -1;

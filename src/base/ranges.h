@@ -34,8 +34,9 @@ void ranges_clear(struct ranges *s);
 int ranges_add(struct ranges *s, uint32_t first, uint32_t last, struct err *e);
 
 /*
- * The same, and fast in whatever order the numbers come; call ranges_sort() before any other
- * function of this file.
+ * The same, and fast in whatever order the numbers come, any number of them: only what is left
+ * of them when they are sorted has to be below RANGES_MAX (half of it may be too many). Call
+ * ranges_sort() before any other function of this file.
  */
 int ranges_append(struct ranges *s, uint32_t first, uint32_t last, struct err *e);
 void ranges_sort(struct ranges *s);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "base/clock.h"
 
@@ -15,8 +16,13 @@ void service_ready(void)
 
 void service_reloading(void)
 {
-	/* The time tells systemd which of several reloads this is (CLOCK_MONOTONIC). */
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
+	struct timespec t;
+
+	/* To the microsecond: from before its signal systemd does not believe it to be the
+	 * answer. */
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
 }
 
 void service_stopping(void)

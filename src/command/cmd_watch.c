@@ -1,6 +1,8 @@
 /* watch: signals, systemd, and the turns of learn/watch.h. */
 #include "command/cmd.h"
 
+#include <sys/resource.h>
+
 #include "base/log.h"
 #include "base/service.h"
 #include "base/signals.h"
@@ -64,11 +66,24 @@ static void loop(const struct cmd_options *o, struct watch **w)
 	}
 }
 
+/* A pipe for each account: where there are many, more than systems grant without being asked.
+ */
+static void raise_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int cmd_watch(const struct cmd_options *o)
 {
 	struct err e;
 	struct watch *w;
 
+	raise_limit();
 	signals_install();
 	w = load(o, &e);
 	if (w == NULL) {

@@ -170,7 +170,7 @@ static int add_found(struct imap_response *r)
 		return 0;
 	if (e.kind == ERR_PROTOCOL)
 		return bad(r, "a SEARCH answer that is no set of UIDs");
-	return bad(r, r->found->n >= RANGES_MAX
+	return bad(r, r->found->n > RANGES_MAX / 2
 			  ? "a SEARCH answer with more gaps than any mailbox has"
 			  : NULL);
 }

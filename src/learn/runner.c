@@ -162,6 +162,8 @@ static void do_run(const struct runner_job *job, struct runner_end *end)
 		output_fail(&output, NULL, &e);
 	} else {
 		beat();
+		r.expire.left =
+		    job->conf->retention.max_per_run; /* once a day, as in any run */
 		if (run_all(&r, &e) == -1)
 			output_fail(&output, NULL, &e);
 	}

@@ -18,7 +18,7 @@ struct runner_job {
 	const struct conf *conf;
 	const char *account;
 	bool expires; /* the old mail, too */
-	int64_t max;  /* messages at most; -1: no limit */
+	int64_t max;  /* messages that are learned at most; -1: no limit */
 	const struct output_ops
 	    *ops; /* what is printed, as by run, but for what is idle talk */
 	bool quiet, verbose;

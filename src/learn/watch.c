@@ -24,8 +24,8 @@ enum {
 	FATAL_MS = 500,	       /* the same of rspamd and the ledger */
 	FATAL_MAX_MS = 30000,
 	STEADY_MS = 60000, /* an idler that lived so long did not fail at its start */
-	STARTS = 10,	   /* idlers in one turn ... */
-	STARTS_MS = 100,   /* ... and until the next */
+	STARTS = 10,	   /* idlers at most ... */
+	STARTS_MS = 100,   /* ... in so long, however many turns there are */
 	IN_VAIN = 3,	   /* runs over news that were none; then they come slower */
 	IN_VAIN_MS = 200,
 };
@@ -55,6 +55,8 @@ struct watch {
 	struct pollfd *poll;
 	size_t n;
 	struct folders folders;
+	int64_t starts_at; /* since then ... */
+	int starts;	   /* ... so many idlers were started */
 
 	struct runner runner;
 	size_t at; /* the account of the run that goes on, or of the last */
@@ -151,11 +153,20 @@ static void hear_idler(struct watch *w, struct watched *a)
 		a->due = a->told = true;
 }
 
+/* May an idler be started now? A server that was away is not to have all of them at once. */
+static bool may_start(struct watch *w, int64_t now)
+{
+	if (now - w->starts_at >= STARTS_MS) {
+		w->starts_at = now;
+		w->starts = 0;
+	}
+	return w->starts++ < STARTS;
+}
+
 /* Returns when the next is to be started. */
 static int64_t tend_idlers(struct watch *w)
 {
 	int64_t now = clock_ms(), next = INT64_MAX;
-	int started = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct watched *a = &w->of[i];
@@ -165,14 +176,11 @@ static int64_t tend_idlers(struct watch *w)
 		hear_idler(w, a);
 		if (a->idler.pid != 0)
 			continue;
-		if (a->start_at <= now && started < STARTS) {
+		if (a->start_at <= now && may_start(w, now))
 			start_idler(w, a);
-			started++;
-		} else if (a->start_at <= now) {
-			next = earlier(next, now + STARTS_MS);
-		}
 		if (a->idler.pid == 0)
-			next = earlier(next, a->start_at > now ? a->start_at : now + STARTS_MS);
+			next = earlier(next, a->start_at > now ? a->start_at
+							       : w->starts_at + STARTS_MS);
 	}
 	return next;
 }
@@ -246,7 +254,7 @@ static void begin_run(struct watch *w, size_t i)
 	    .conf = w->conf,
 	    .account = a->account->name,
 	    .expires = a->expire,
-	    .max = a->expire ? -1 : WATCH_SLICE,
+	    .max = WATCH_SLICE,
 	    .ops = w->options.ops,
 	    .quiet = w->options.quiet,
 	    .verbose = w->options.verbose,

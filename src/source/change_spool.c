@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/log.h"
 
 /* Do this with one message that lies in from; it may be gone. 0, or -1 with errno. */
 typedef int each_fn(const struct source_spool *s, uint32_t id, enum spool_place from,
@@ -61,14 +62,31 @@ static void drop_reason(const struct source_spool *s, uint32_t id, enum spool_pl
 		(void)unlinkat(s->folder[place], name, 0);
 }
 
+/*
+ * In the archive nobody looks for a number any more, and one may be there that was given before
+ * numbers began anew: "N.2" is the next. Nobody but us writes there.
+ */
+static void archive_name(const struct source_spool *s, const char *number, char *name,
+			 size_t size)
+{
+	snprintf(name, size, "%s", number);
+	for (unsigned n = 2;
+	     faccessat(s->folder[SPOOL_ARCHIVE], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; n++)
+		snprintf(name, size, "%s.%u", number, n);
+}
+
 static int move(const struct source_spool *s, uint32_t id, enum spool_place from,
 		enum spool_place to)
 {
-	char number[SPOOL_NAME_MAX];
+	char number[SPOOL_NAME_MAX], name[32];
 
 	spool_number(id, number);
+	if (to == SPOOL_ARCHIVE)
+		archive_name(s, number, name, sizeof name);
+	else
+		memcpy(name, number, sizeof number);
 	fault_step("spool-move");
-	if (renameat(s->folder[from], number, s->folder[to], number) == -1 && errno != ENOENT)
+	if (renameat(s->folder[from], number, s->folder[to], name) == -1 && errno != ENOENT)
 		return -1;
 	drop_reason(s, id, from);
 	return 0;
@@ -77,13 +95,14 @@ static int move(const struct source_spool *s, uint32_t id, enum spool_place from
 static int delete_file(const struct source_spool *s, uint32_t id, enum spool_place from,
 		       enum spool_place to)
 {
-	char number[SPOOL_NAME_MAX];
+	char number[SPOOL_NAME_MAX], link[SPOOL_NAME_MAX];
 
 	(void)to;
 	spool_number(id, number);
+	spool_link(s->source.class, id, link);
 	fault_step("spool-remove");
 	drop_reason(s, id, from);
-	(void)unlinkat(s->account->spool.names, number, 0);
+	(void)unlinkat(s->account->spool.names, link, 0);
 	return unlinkat(s->folder[from], number, 0) == -1 && errno != ENOENT ? -1 : 0;
 }
 
@@ -136,7 +155,11 @@ int change_spool_fail(struct source *source, uint32_t id, const char *why, struc
 		return 0;
 	if (write_reason(s, id, why) == -1)
 		return source_spool_broken(s, "the reason of a failure", e);
-	return for_each(s, &one, move, SPOOL_FAILED, e);
+	/* A folder that its owner put in the place of a file at the last moment may stay. */
+	if (for_each(s, &one, move, SPOOL_FAILED, e) == 0)
+		return 0;
+	log_info("%s", e->text);
+	return e->scope == ERR_MAILBOX ? 0 : -1;
 }
 
 int change_spool_can_remove(struct source *source, const struct source_removal *how,

@@ -16,17 +16,22 @@ void files_leave_out(struct files *f, const char *why)
 		log_warn("%s: %s; left out", f->path, why);
 }
 
-static bool is_folder(DIR *dir, const char *name)
+/* Whose is the folder of this name? */
+static bool is_folder(DIR *dir, const char *name, uid_t *owner)
 {
 	struct stat st;
 
-	return fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISDIR(st.st_mode))
+		return false;
+	*owner = st.st_uid;
+	return true;
 }
 
 /* Enter the folder at f->path, which is open (taken, or closed). 0, or -1 with errno. */
 static int enter(struct files *f, int fd)
 {
 	DIR *dir = NULL;
+	uid_t owner = 0;
 
 	if (f->depth == FILES_DEPTH)
 		errno = EMLINK;
@@ -41,7 +46,9 @@ static int enter(struct files *f, int fd)
 	}
 	f->level[f->depth].dir = dir;
 	f->level[f->depth].len = strlen(f->path);
-	f->level[f->depth].maildir = is_folder(dir, "new") && is_folder(dir, "cur");
+	f->level[f->depth].maildir =
+	    is_folder(dir, "cur", &owner) && is_folder(dir, "new", &owner);
+	f->level[f->depth].owner = owner;
 	f->depth++;
 	return 0;
 }
@@ -55,7 +62,7 @@ int files_begin(struct files *f, const char *path, bool quiet, struct err *e)
 	f->depth = 0;
 	f->single = -1;
 	f->quiet = quiet;
-	f->besides = NULL;
+	f->shared = NULL;
 	f->left_out = 0;
 	while (len > 1 && path[len - 1] == '/')
 		len--;
@@ -85,10 +92,6 @@ static bool take_name(struct files *f, const char *name)
 
 	if (name[0] == '.')
 		return false;
-	if (f->level[f->depth - 1].maildir && strcmp(name, "new") != 0 &&
-	    strcmp(name, "cur") != 0 &&
-	    !(f->depth == 1 && f->besides && text_ends_in(name, f->besides)))
-		return false;
 	if (at + 1 + len >= sizeof f->path) {
 		f->path[at] = '\0';
 		files_leave_out(f, "a path below it is too long");
@@ -97,6 +100,18 @@ static bool take_name(struct files *f, const char *name)
 	f->path[at] = '/';
 	memcpy(f->path + at + 1, name, len + 1);
 	return true;
+}
+
+/* Does it lie in a Maildir, and is none of its messages? */
+static bool is_beside(const struct files *f, const char *name, const struct stat *st)
+{
+	if (!f->level[f->depth - 1].maildir || strcmp(name, "new") == 0 ||
+	    strcmp(name, "cur") == 0)
+		return false;
+	if (S_ISDIR(st->st_mode) && strcmp(name, "tmp") == 0)
+		return true;
+	return f->depth > 1 || f->shared == NULL ||
+	       (st->st_uid == f->level[0].owner && !text_ends_in(name, f->shared));
 }
 
 /*
@@ -112,6 +127,8 @@ static int take_entry(struct files *f, DIR *dir, const char *name, int *fd)
 			files_leave_out(f, strerror(errno));
 		return 0;
 	}
+	if (is_beside(f, name, &st))
+		return 0;
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
 		files_leave_out(f,
 				S_ISLNK(st.st_mode) ? "a symbolic link" : "not a regular file");

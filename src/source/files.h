@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -26,15 +27,17 @@ struct files {
 		DIR *dir;
 		size_t len;   /* of the folder's own path */
 		bool maildir; /* only its new and cur are messages */
+		uid_t owner;  /* ... and who made it one */
 	} level[FILES_DEPTH];
 	size_t depth;
 	int single; /* the path is itself a file, which comes next; or -1 */
 	bool quiet; /* what is left out was said by an earlier walk */
 	/*
-	 * To be set after files_begin(): names that end in this count as well where the path
-	 * itself is a Maildir. NULL: none.
+	 * To be set after files_begin() where anybody may put files into the path: who makes a
+	 * Maildir of it does so for their own files. Others' count as before, and of theirs
+	 * names that end in this. NULL: it is one person's.
 	 */
-	const char *besides;
+	const char *shared;
 	unsigned long left_out;
 };
 

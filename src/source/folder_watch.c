@@ -57,9 +57,14 @@ static void begin(struct folder *f)
 	f->watched = false;
 	if (stat(f->path, &before) == -1 || !S_ISDIR(before.st_mode))
 		return;
+	if (inotifytools_watch_file(f->path, (int)EVENTS) == 0) {
+		/* Where the kernel has no watch left it is looked at again and again; but who
+		 * has shut the folder to us keeps nobody busy. */
+		f->news = f->news || inotifytools_error() != EACCES;
+		return;
+	}
 	f->news = true;
-	/* Where the kernel has no watch left it is looked at again and again. */
-	if (inotifytools_watch_file(f->path, (int)EVENTS) == 0 || stat(f->path, &after) == -1)
+	if (stat(f->path, &after) == -1)
 		return;
 	f->device = after.st_dev;
 	f->inode = after.st_ino;

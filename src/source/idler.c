@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
  * the kind of the error and one for its scope, and its text.
  */
 enum { READY = 'r', NEWS = 'n', FAILED = 'e', HEAD = 2, PIPE_FD = 3 };
+
+enum { SPARE = 64 }; /* descriptors that are left to the runs, which inherit ours */
 
 /* ---- the idler ---- */
 
@@ -105,6 +108,17 @@ static int cannot_start(const struct account *a, struct err *e)
 		       a->name, strerror(errno));
 }
 
+/* Is there room behind this descriptor? */
+static bool is_room_behind(int fd)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + SPARE < limit.rlim_cur)
+		return true;
+	errno = EMFILE;
+	return false;
+}
+
 int idler_start(struct idler *i, struct account *a, const struct account_listener *l,
 		struct err *e)
 {
@@ -113,6 +127,12 @@ int idler_start(struct idler *i, struct account *a, const struct account_listene
 
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
 		return cannot_start(a, e);
+	if (!is_room_behind(fd[1])) {
+		cannot_start(a, e);
+		close(fd[0]);
+		close(fd[1]);
+		return -1;
+	}
 	fflush(NULL); /* or the child would have what is not yet printed, too */
 	i->pid = fork();
 	if (i->pid == 0)

@@ -28,7 +28,7 @@ void idler_init(struct idler *i);
 /*
  * Start one for this account, which is not connected; of l only the times are used. Nothing may
  * be open in this process that must not be inherited: no ledger. Returns 0, or -1 with
- * ERR_SERVER/ERR_LOCAL.
+ * ERR_SERVER/ERR_LOCAL, also where hardly any descriptor would be left for other things.
  */
 int idler_start(struct idler *i, struct account *a, const struct account_listener *l,
 		struct err *e);

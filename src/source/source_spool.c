@@ -185,32 +185,29 @@ static int spool_list(struct source *source, uint32_t first, uint32_t last,
 	return source_spool_between(&dropped, first, last, found, e);
 }
 
-/*
- * What a plain file is called, and when it was taken: the link says so. false: it has none, and
- * `submit` wrote it.
- */
-static bool plain_name(const struct source_spool *s, uint32_t id, char *name, size_t size,
-		       int64_t *taken)
+/* What a file was called, and when it came: the link says so. false: it has none. */
+static bool read_link(const struct source_spool *s, uint32_t id, char *name, size_t size,
+		      int64_t *date)
 {
-	char number[SPOOL_NAME_MAX];
+	char link[SPOOL_NAME_MAX];
 	struct stat st;
 	ssize_t n;
 
-	spool_number(id, number);
-	n = readlinkat(s->account->spool.names, number, name, size - 1);
-	if (n == -1 || fstatat(s->account->spool.names, number, &st, AT_SYMLINK_NOFOLLOW) == -1)
+	spool_link(s->source.class, id, link);
+	n = readlinkat(s->account->spool.names, link, name, size - 1);
+	if (n == -1 || fstatat(s->account->spool.names, link, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return false;
 	name[n] = '\0';
-	*taken = st.st_mtime;
+	*date = st.st_mtime;
 	return true;
 }
 
-/* A report (taken: 0) is dated by its file; a plain file may be older than that it is here. */
-static struct record_stamp stamp_of(const struct stat *st, int64_t taken)
+/* date: when it came; 0: its own date is to be believed. */
+static struct record_stamp stamp_of(const struct stat *st, int64_t date)
 {
 	return (struct record_stamp){
 	    .size = st->st_size < UINT32_MAX ? (uint32_t)st->st_size : UINT32_MAX,
-	    .date = taken ? taken : st->st_mtime,
+	    .date = date ? date : st->st_mtime,
 	};
 }
 
@@ -220,15 +217,15 @@ static int look_at(const struct source_spool *s, uint32_t id, source_sight_fn *f
 	enum spool_place place = source_spool_place(s, id);
 	struct source_sight sight = {.id = id};
 	char number[SPOOL_NAME_MAX], name[NAME_MAX + 1];
-	int64_t taken = 0;
+	int64_t date = 0;
 	struct stat st;
 
 	spool_number(id, number);
 	if (place == SPOOL_HERE ||
 	    fstatat(s->folder[place], number, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return 0;
-	(void)plain_name(s, id, name, sizeof name, &taken);
-	sight.stamp = stamp_of(&st, taken);
+	(void)read_link(s, id, name, sizeof name, &date);
+	sight.stamp = stamp_of(&st, date);
 	sight.marks = place == SPOOL_DONE ? 1 : place == SPOOL_SKIPPED ? 2 : 0;
 	return fn(ctx, &sight, e);
 }
@@ -282,14 +279,20 @@ static bool is_listed(const char *list, const char *login)
 	return false;
 }
 
-/* Who without a login has a number, which is_listed() finds nowhere. */
+/*
+ * Who without a login has a number, which is_listed() finds nowhere. NULL, with errno: a
+ * directory on the network is asked, and does not answer.
+ */
 static const char *login_of(struct account_spool *a, uid_t uid)
 {
 	const struct passwd *user;
 
 	if (a->login[0] && a->uid == uid)
 		return a->login;
-	user = getpwuid(uid); /* may ask a directory on the network */
+	errno = 0;
+	user = getpwuid(uid);
+	if (user == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+		return NULL;
 	a->uid = uid;
 	if (user)
 		snprintf(a->login, sizeof a->login, "%s", user->pw_name);
@@ -299,28 +302,55 @@ static const char *login_of(struct account_spool *a, uid_t uid)
 }
 
 /*
- * Who reports: the owner of the file. Only root, the service's own user and those that the
- * configuration trusts may say by `submit --reporter` that it is somebody else.
+ * Take the line off that `submit` has put before the message, and read it. It is one line
+ * whatever follows: a message may begin with a blank, and would continue a field.
  */
-static void find_reporter(const struct source_spool *s, const struct stat *st, bool report,
+static void take_line(struct buf *body, struct report_field *field)
+{
+	const char *end = body->len > 0 ? memchr(body->data, '\n', body->len) : NULL;
+	size_t len = end ? (size_t)(end - body->data) + 1 : 0;
+	char text[SPOOL_LINE_MAX + sizeof "X:\n\n"];
+
+	*field = (struct report_field){.found = false};
+	if (len < sizeof SPOOL_FIELD || len > SPOOL_LINE_MAX ||
+	    memcmp(body->data, SPOOL_FIELD, sizeof SPOOL_FIELD - 1) != 0)
+		return;
+	/* As the header of a message, which is what a field is read from. */
+	snprintf(text, sizeof text, "%.*sX:\n\n", (int)len, body->data);
+	report_field_read(text, strlen(text), field);
+	memmove(body->data, body->data + len, body->len - len + 1);
+	body->len -= len;
+}
+
+/*
+ * Who reports: the owner of the file. Only root, the service's own user and those that the
+ * configuration trusts may say by `submit --reporter` that it is somebody else. False, with
+ * errno: nobody knows, for now.
+ */
+static bool find_reporter(const struct source_spool *s, const struct stat *st, bool report,
 			  struct source_message *m)
 {
 	const char *login = login_of(s->account, st->st_uid);
 	struct report_field field;
 
+	if (login == NULL)
+		return false;
 	snprintf(m->reporter, sizeof m->reporter, "%s", login);
-	if (!report || (st->st_uid != 0 && st->st_uid != geteuid() &&
-			!is_listed(s->account->conf->trust, login)))
-		return;
-	report_field_read(m->body.data, m->body.len, &field);
+	if (!report)
+		return true;
+	take_line(&m->body, &field);
+	if (st->st_uid != 0 && st->st_uid != geteuid() &&
+	    !is_listed(s->account->conf->trust, login))
+		return true;
 	if (field.found && !field.malformed && field.user[0])
 		snprintf(m->reporter, sizeof m->reporter, "%.*s", (int)sizeof m->reporter - 1,
 			 field.user);
+	return true;
 }
 
 /* A file that is open: what there is of it, as the filter wants it. 0, or -1. */
-static int give(const struct source_spool *s, int fd, enum spool_place place, int64_t taken,
-		struct source_message *m, struct err *e)
+static int give(const struct source_spool *s, int fd, enum spool_place place, int64_t date,
+		bool report, struct source_message *m, struct err *e)
 {
 	struct stat st;
 	const char *why = fstat(fd, &st) == -1 ? strerror(errno) : spool_refuses(&st);
@@ -330,7 +360,7 @@ static int give(const struct source_spool *s, int fd, enum spool_place place, in
 		unreadable(m, why);
 		return 0;
 	}
-	m->stamp = stamp_of(&st, taken);
+	m->stamp = stamp_of(&st, date);
 	if (s->filter.believe_marks && (place == SPOOL_DONE || place == SPOOL_SKIPPED)) {
 		m->kind = MESSAGE_MARKED;
 		m->mark = place == SPOOL_DONE ? OUTCOME_KNOWN : OUTCOME_SKIPPED;
@@ -347,9 +377,11 @@ static int give(const struct source_spool *s, int fd, enum spool_place place, in
 	m->kind = MESSAGE_BODY;
 	buf_init(&m->body, s->filter.max_size);
 	rc = files_read(fd, (uint64_t)st.st_size, &m->body, &why, e);
-	if (rc == 1) {
-		find_reporter(s, &st, taken == 0, m);
+	if (rc == 1 && find_reporter(s, &st, report, m))
 		return 0;
+	if (rc == 1) {
+		why = strerror(errno);
+		rc = 0;
 	}
 	buf_free(&m->body);
 	if (rc == 0)
@@ -368,7 +400,8 @@ static int give_taken(struct source_spool *s, struct source_message *m, struct e
 {
 	enum spool_place place = source_spool_place(s, m->id);
 	char number[SPOOL_NAME_MAX], name[NAME_MAX + 1];
-	int64_t taken = 0;
+	int64_t date = 0;
+	bool report;
 	int fd = -1, rc, why;
 
 	spool_number(m->id, number);
@@ -380,15 +413,14 @@ static int give_taken(struct source_spool *s, struct source_message *m, struct e
 		m->kind = MESSAGE_GONE;
 		return 0;
 	}
-	if (plain_name(s, m->id, name, sizeof name, &taken))
-		call_it(s, m->id, name);
-	else
-		call_it(s, m->id, number);
+	report =
+	    !read_link(s, m->id, name, sizeof name, &date) || text_ends_in(name, SPOOL_REPORT);
+	call_it(s, m->id, report ? number : name);
 	if (fd == -1) {
 		unreadable(m, strerror(why));
 		return 0;
 	}
-	rc = give(s, fd, place, taken, m, e);
+	rc = give(s, fd, place, date, report, m, e);
 	close(fd);
 	return rc;
 }
@@ -413,8 +445,7 @@ static int give_drop(struct source_spool *s, struct source_message *m, struct er
 		return 0;
 	}
 	call_it(s, m->id, files_name(&s->drop.files));
-	/* A run would take it now, and a plain file counts from then on. */
-	rc = give(s, f.fd, SPOOL_TAKEN, f.report ? 0 : clock_now(), m, e);
+	rc = give(s, f.fd, SPOOL_TAKEN, spool_file_date(&f), f.report, m, e);
 	close(f.fd);
 	return rc;
 }

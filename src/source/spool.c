@@ -22,6 +22,11 @@ void spool_number(uint32_t number, char name[SPOOL_NAME_MAX])
 	snprintf(name, SPOOL_NAME_MAX, "%" PRIu32, number);
 }
 
+void spool_link(enum mail_class class, uint32_t number, char name[SPOOL_NAME_MAX])
+{
+	snprintf(name, SPOOL_NAME_MAX, "%s-%" PRIu32, class_name(class), number);
+}
+
 bool spool_drop_path(const char *spool, enum mail_class class, char *out, size_t size)
 {
 	return (size_t)snprintf(out, size, "%s/%s", spool, class_name(class)) < size;
@@ -46,6 +51,21 @@ static int check_owner(const struct spool *s, struct err *e)
 			       "chmod 755 it, only spam and ham in it are open to others",
 			       s->path);
 	return 0;
+}
+
+/* If everybody may add messages, nobody may see or take away those of others. */
+static int check_drop(const struct spool *s, enum mail_class class, struct err *e)
+{
+	const char *name = class_name(class);
+	struct stat st;
+
+	if (fstatat(s->base, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || (st.st_mode & 02) == 0 ||
+	    (st.st_mode & 01004) == 01000)
+		return 0; /* what it is otherwise, spool_enter() says */
+	return err_set(e, ERR_SERVER, ERR_CONFIG,
+		       "spool %s: in %s everybody may see or remove what others have reported; "
+		       "chmod %o it",
+		       s->path, name, SPOOL_DROP_MODE);
 }
 
 static int open_folder(int dir, const char *name)
@@ -74,7 +94,10 @@ int spool_open(struct spool *s, const char *path, struct err *e)
 			       path, path);
 	if (s->base == -1)
 		return system_error(s, "", e);
-	return check_owner(s, e) == -1 ? -1 : open_taken(s, e);
+	if (check_owner(s, e) == -1 || check_drop(s, CLASS_SPAM, e) == -1 ||
+	    check_drop(s, CLASS_HAM, e) == -1)
+		return -1;
+	return open_taken(s, e);
 }
 
 int spool_peek(struct spool *s, struct err *e)

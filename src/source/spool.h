@@ -8,7 +8,9 @@
  *     SPOOL/failed/CLASS      the last attempt failed; N.reason says why
  *     SPOOL/archive/CLASS     where retention moves mail instead of deleting it
  *     SPOOL/taken/state       the next number (spool_state.h)
- *     SPOOL/taken/name/N      a symbolic link that says what the file was called
+ *     SPOOL/taken/name/CLASS-N  a symbolic link that says what the file was called, and by
+ *                             its own date when it came; the service's and root's reports,
+ *                             whose files tell that themselves, have none
  *
  * All but the first two are the service's own, and nobody else can read them.
  */
@@ -24,10 +26,13 @@
 
 #define SPOOL_REPORT ".report"	/* how names end that `submit` gives */
 #define SPOOL_FRESH  ".submit-" /* how they begin until the message is there as a whole */
+#define SPOOL_FIELD  "X-Learnspool-Report: v1; class=" /* how its own first line begins */
 
 enum {
-	SPOOL_DROP_MODE = 01733, /* add, and neither list nor touch what others added */
-	SPOOL_NAME_MAX = 16,	 /* of a file that is named by its number, with NUL */
+	SPOOL_DROP_MODE = 01733,  /* add, and neither list nor touch what others added */
+	SPOOL_NAME_MAX = 16,	  /* of a file that is named by its number, with NUL */
+	SPOOL_REPORTER_MAX = 200, /* bytes of an address */
+	SPOOL_LINE_MAX = SPOOL_REPORTER_MAX + 80, /* of that first line, with NUL */
 };
 
 enum spool_place {
@@ -52,7 +57,8 @@ struct spool {
 
 /*
  * Open it; nothing is created or changed. It must belong to us or to root, and nobody else may
- * write to it. ERR_SERVER/ERR_CONFIG with the cure, ERR_LOCAL. spool_close() in every case.
+ * write to it; where everybody may add messages, nobody may list or remove those of others.
+ * ERR_SERVER/ERR_CONFIG with the cure, ERR_LOCAL. spool_close() in every case.
  */
 int spool_open(struct spool *s, const char *path, struct err *e);
 
@@ -72,8 +78,9 @@ int spool_folder(const struct spool *s, enum spool_place place, enum mail_class 
 /* Is the folder there that messages of this class are put in? */
 bool spool_has_drop(const struct spool *s, enum mail_class class);
 
-/* The name of the file of this number. */
+/* The name of the file of this number, and that of the link in taken/name. */
 void spool_number(uint32_t number, char name[SPOOL_NAME_MAX]);
+void spool_link(enum mail_class class, uint32_t number, char name[SPOOL_NAME_MAX]);
 
 /* The path of the folder that messages of this class are put in. false: it is too long. */
 bool spool_drop_path(const char *spool, enum mail_class class, char *out, size_t size);

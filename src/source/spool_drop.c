@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "mail/mbox.h"
 
@@ -30,7 +31,7 @@ int spool_drop_begin(struct spool_drop *d, const char *spool, enum mail_class cl
 			       spool);
 	if (files_begin(&d->files, path, quiet, e) == -1)
 		return -1;
-	d->files.besides = SPOOL_REPORT;
+	d->files.shared = SPOOL_REPORT;
 	return 0;
 }
 
@@ -89,7 +90,7 @@ int spool_drop_next(struct spool_drop *d, struct spool_file *f)
 
 	for (;;) {
 		*f = (struct spool_file){.fd = -1};
-		if (!files_next(&d->files, &f->path, &f->fd))
+		if (stop_requested() || !files_next(&d->files, &f->path, &f->fd))
 			return 0;
 		why = judge(d, f);
 		if (why == NULL)
@@ -105,11 +106,29 @@ int spool_drop_next(struct spool_drop *d, struct spool_file *f)
 
 /* ---- the taking ---- */
 
-/* Its old name, for people; a number that is left without a message does no harm. */
-static int keep_name(const struct spool *s, const char *name, const char *number)
+int64_t spool_file_date(const struct spool_file *f)
 {
-	(void)unlinkat(s->names, number, 0);
-	return symlinkat(name, s->names, number);
+	if (!f->report)
+		return clock_now(); /* it may be older than that it is here */
+	return f->st.st_uid == 0 || f->st.st_uid == geteuid() ? 0 : f->st.st_ctime;
+}
+
+/*
+ * Its old name, for people, and its date. A link that is left without a message does no harm,
+ * but where numbers begin anew after a loss, one may be left of another message.
+ */
+static int keep_name(const struct spool *s, const char *name, const char *link, int64_t date)
+{
+	const struct timespec times[2] = {{date, 0}, {date, 0}};
+
+	(void)unlinkat(s->names, link, 0);
+	if (date == 0)
+		return 0;
+	if (symlinkat(name, s->names, link) == -1)
+		return -1;
+	/* Where links have no date to be set it is that of now. */
+	(void)utimensat(s->names, link, times, AT_SYMLINK_NOFOLLOW);
+	return 0;
 }
 
 /* 1: it is taken; 0: it stays, which was logged; -1. */
@@ -117,14 +136,15 @@ static int take(struct spool *s, struct spool_drop *d, const struct spool_file *
 		struct err *e)
 {
 	const char *name = files_name(&d->files);
-	char number[SPOOL_NAME_MAX];
+	char number[SPOOL_NAME_MAX], link[SPOOL_NAME_MAX];
 	uint32_t n;
 	int why;
 
 	if (spool_state_take(s->taken, &s->state, &n, e) == -1)
 		return err_prefix(e, "spool %s", s->path);
 	spool_number(n, number);
-	if (!f->report && keep_name(s, name, number) == -1)
+	spool_link(d->class, n, link);
+	if (keep_name(s, name, link, spool_file_date(f)) == -1)
 		return err_set(e, ERR_SERVER, ERR_LOCAL, "spool %s: taken/name: %s", s->path,
 			       strerror(errno));
 	fault_step("spool-claim");
@@ -133,7 +153,7 @@ static int take(struct spool *s, struct spool_drop *d, const struct spool_file *
 		return 1;
 	}
 	why = errno;
-	(void)unlinkat(s->names, number, 0);
+	(void)unlinkat(s->names, link, 0);
 	s->state.next--;
 	if (why != ENOENT) /* else somebody took it away meanwhile */
 		files_leave_out(&d->files,
@@ -165,6 +185,24 @@ static void sweep(const struct spool_drop *d)
 	}
 }
 
+/* Nothing could be renamed from one file system to another. */
+static int check_device(const struct spool *s, const struct spool_drop *d, int to,
+			struct err *e)
+{
+	struct stat from, there;
+
+	if (fstat(files_folder(&d->files), &from) == -1 || fstat(to, &there) == -1)
+		return err_set(e, ERR_MAILBOX, ERR_LOCAL, "spool %s: %s", s->path,
+			       strerror(errno));
+	if (from.st_dev == there.st_dev)
+		return 0;
+	return err_set(
+	    e, ERR_MAILBOX, ERR_CONFIG,
+	    "spool %s: %s and taken are on different file systems, so nothing can be "
+	    "taken; have the whole spool on one",
+	    s->path, class_name(d->class));
+}
+
 int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken, struct err *e)
 {
 	struct spool_drop d;
@@ -172,6 +210,8 @@ int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken,
 	int rc = spool_drop_begin(&d, s->path, class, false, e);
 
 	*taken = 0;
+	if (rc == 0)
+		rc = check_device(s, &d, to, e);
 	if (rc == 0)
 		sweep(&d);
 	while (rc == 0 && spool_drop_next(&d, &f) == 1) {
@@ -188,5 +228,5 @@ int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken,
 		    err_set(e, ERR_SERVER, ERR_LOCAL, "spool %s: %s", s->path, strerror(errno));
 	if (rc == 0)
 		rc = spool_state_save(s->taken, &s->state, e);
-	return rc;
+	return rc == 0 && stop_requested() ? stop_error(e) : rc;
 }

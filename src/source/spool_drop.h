@@ -40,9 +40,9 @@ int spool_drop_begin(struct spool_drop *d, const char *spool, enum mail_class cl
 		     struct err *e);
 
 /*
- * 1 and the next file, 0 after the last. What cannot be taken stays where it is, and is logged
- * with the cure: symbolic links, devices, what others own and we cannot read, mboxes. What is
- * still being written is passed over: a later run takes it.
+ * 1 and the next file, 0 after the last, or where a stop was requested. What cannot be taken
+ * stays where it is, and is logged with the cure: symbolic links, devices, what others own and
+ * we cannot read, mboxes. What is still being written is passed over: a later run takes it.
  */
 int spool_drop_next(struct spool_drop *d, struct spool_file *f);
 
@@ -50,12 +50,18 @@ void spool_drop_end(struct spool_drop *d);
 
 /*
  * Take all of it: rename each into the folder to, under the next number, so that the numbers
- * have no gaps. s is entered. *taken: how many. ERR_MAILBOX, ERR_SERVER; what was taken until
- * then is taken.
+ * have no gaps. s is entered. *taken: how many. ERR_MAILBOX, ERR_SERVER, or ERR_CANCELLED after
+ * a stop, for there may be a million; what was taken until then is taken.
  */
 int spool_claim(struct spool *s, enum mail_class class, int to, uint32_t *taken, struct err *e);
 
 /* Why a file is no message that may be read: no regular file, hard links; NULL: it is one. */
 const char *spool_refuses(const struct stat *st);
+
+/*
+ * When it was put in, as the kernel says: the owner of a file can give it any other date. 0: by
+ * its own date (mtime), for it is root's or the service's.
+ */
+int64_t spool_file_date(const struct spool_file *f);
 
 #endif

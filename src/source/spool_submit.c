@@ -14,7 +14,6 @@
 #include "base/fault.h"
 #include "base/stop.h"
 #include "mail/mbox.h"
-#include "source/spool.h"
 
 enum { RANDOM = 16, NAME = sizeof SPOOL_FRESH + 2 * RANDOM + sizeof SPOOL_REPORT };
 
@@ -102,10 +101,9 @@ static int put(struct submission *s, const char *data, size_t len, struct err *e
 static int put_field(struct submission *s, enum mail_class class, const char *reporter,
 		     struct err *e)
 {
-	char field[SPOOL_REPORTER_MAX + 80];
-	int n =
-	    snprintf(field, sizeof field, "X-Learnspool-Report: v1; class=%s%s%s\n",
-		     class_name(class), reporter ? "; user=" : "", reporter ? reporter : "");
+	char field[SPOOL_LINE_MAX];
+	int n = snprintf(field, sizeof field, SPOOL_FIELD "%s%s%s\n", class_name(class),
+			 reporter ? "; user=" : "", reporter ? reporter : "");
 
 	return put(s, field, (size_t)n, e);
 }

@@ -8,11 +8,11 @@
 
 #include "base/err.h"
 #include "mail/class.h"
+#include "source/spool.h"
 
 #define SPOOL_DEFAULT "/var/spool/learnspool"
 
 enum {
-	SPOOL_REPORTER_MAX = 200, /* bytes of an address */
 	SPOOL_BYTES_MAX = 100 << 20,
 };
 

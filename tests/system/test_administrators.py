@@ -253,6 +253,16 @@ def test_the_unit_hides_no_failure() -> None:
     assert "Temporary failures (75) and failed messages (1) are for the next run" not in unit
 
 
+def test_both_units_may_do_the_same() -> None:
+    """Whatever the nightly run may write to, as a spool, watch may too."""
+    units = [(ROOT / "contrib" / "systemd" / name).read_text().splitlines()
+             for name in ("learnspool.service", "learnspool-watch.service")]
+    may = [[line for line in unit if re.match("[A-Za-z]*(Protect|Private|Restrict|Paths|State|"
+                                              "Capability|User)[A-Za-z]*=", line)
+            and not line.startswith("Restart")] for unit in units]
+    assert "ReadWritePaths=-/var/spool/learnspool" in may[0] and may[0] == may[1]
+
+
 # ---- C26: the manual and the program ----
 
 @pytest.mark.parametrize("words", [["learn"], ["stats"], ["ledger", "list"], ["learn", "--json"],

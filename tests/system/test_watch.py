@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fakes import CAPABILITIES, LEARNED, FakeController, FakeImap, Reply, Request, configure_all
 from fakes import then_silence
-from program import Program, secret_file
+from program import Program, binary, secret_file
 from servers import Dovecot, Server, Stack, crlf, quoted, wait_until
 from test_crash import fault_binary  # noqa: F401
 from test_full_disk import enospc  # noqa: F401
@@ -209,6 +209,34 @@ def test_a_flood_of_news(program: Program) -> None:
             assert flooding.count("SELECT") - before < 6
 
 
+@pytest.mark.parametrize("limit", ["-Sn 48", "-n 110"])
+def test_many_accounts(program: Program, tmp_path: Path, limit: str) -> None:
+    """More than there are descriptors, which the program may raise, or not: then as many as there
+    are, and runs still work. They do not come to the server all at once."""
+    greeted = []
+
+    def greet(honest: bytes) -> bytes:
+        greeted.append(time.monotonic())
+        return honest
+
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit {limit}\nexec {binary()} "$@"\n')
+    limited.chmod(0o755)
+    with FakeController() as rspamd, FakeImap([], {"GREETING": greet}, capabilities=IDLE) as imap:
+        configure_all(program, {f"user{n}": (imap, BOX) for n in range(60)}, rspamd)
+        watch = Watch(program, program_file=limited)
+        if limit == "-Sn 48":
+            watch.wait_ready(60)
+            assert watch.err == "" and greeted[-1] - greeted[0] > 0.4
+        else:
+            wait_until(lambda: imap.count("IDLE") > 30, PATIENCE, watch.err)
+            watch.wait_err("account user59: no process can be started")
+        imap.add(mail(1))
+        imap.modseq += 1
+        wait_subjects(rspamd, watch, "1")
+        assert watch.stop() == 0 and "ledger" not in watch.err
+
+
 # ---- servers that come and go ----
 
 def test_dovecot_is_restarted(stack: Stack, learnspool: Program) -> None:
@@ -325,6 +353,7 @@ def test_reload(stack: Stack, program: Program) -> None:
     program.configure(stack, {SPAM: BOX})
     with watching(program, accounts=1) as watch:
         good = program.config.read_text()
+        signalled = time.monotonic() * 1e6
         secret_file(program.config, good.replace("class = spam", "class = spamm"))
         watch.send(signal.SIGHUP)
         watch.wait_err("not reloaded")
@@ -338,6 +367,10 @@ def test_reload(stack: Stack, program: Program) -> None:
         wait_learned(stack, watch, 1, 1)
         states = [s for s in watch.states() if s in ("READY=1", "RELOADING=1")]
         assert states == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1"]
+        # systemd compares them with the microsecond of its signal
+        times = [int(s[15:]) for s in watch.states() if s.startswith("MONOTONIC_USEC=")]
+        assert len(times) == 2 and all(signalled < at for at in times)
+        assert any(at % 1000 for at in times)
         assert watch.err.count("\n") == 1
 
 
@@ -423,6 +456,21 @@ def test_expire_once_a_day(program: Program) -> None:
             wait_subjects(rspamd, watch, "3")
             watch.wait_ready(1)
             assert len(imap.messages) == 1
+
+
+def test_expiry_holds_up_nobody(program: Program) -> None:
+    """Where it is due and an account has much that is new, the others' turns come as always."""
+    (program.ledger / "expired-at").write_text("1700000000\n")
+    with FakeController() as rspamd, FakeImap([], capabilities=IDLE) as good, FakeImap(
+            [mail(n) for n in range(2500)], capabilities=IDLE) as much:
+        configure_all(program, {"much": (much, BOX), SPAM: (good, BOX)}, rspamd,
+                      top="retention { learned = 0s }\n")
+        with watching(program) as watch:
+            wait_until(lambda: len(rspamd.learns) > 10, PATIENCE, watch.err)
+            good.add(mail("good"))
+            good.modseq += 1
+            wait_subjects(rspamd, watch, "good")
+            assert len(rspamd.learns) < 2000
 
 
 # ---- killed in its work ----

@@ -192,6 +192,24 @@ static void test_append_descending(void **state)
 	ranges_free(&s);
 }
 
+/* As a folder of a million files lists them: in no order, and no gap between them. */
+static void test_append_a_million(void **state)
+{
+	const uint64_t all = RANGES_MAX + RANGES_MAX / 2, step = 999983; /* a prime */
+	struct ranges s = {0};
+
+	(void)state;
+	for (uint64_t i = 0; i < all; i++) {
+		uint32_t number = (uint32_t)(i * step % all) + 1;
+
+		assert_int_equal(ranges_append(&s, number, number, &e), 0);
+	}
+	ranges_sort(&s);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(ranges_count(&s), all);
+	ranges_free(&s);
+}
+
 static void test_append_edges(void **state)
 {
 	struct ranges s = {0};
@@ -275,10 +293,15 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_add_model),	 cmocka_unit_test(test_two_models),
-	    cmocka_unit_test(test_minus_edges),	 cmocka_unit_test(test_take_model),
-	    cmocka_unit_test(test_append_model), cmocka_unit_test(test_append_descending),
-	    cmocka_unit_test(test_append_edges), cmocka_unit_test(test_edges),
+	    cmocka_unit_test(test_add_model),
+	    cmocka_unit_test(test_two_models),
+	    cmocka_unit_test(test_minus_edges),
+	    cmocka_unit_test(test_take_model),
+	    cmocka_unit_test(test_append_model),
+	    cmocka_unit_test(test_append_descending),
+	    cmocka_unit_test(test_append_a_million),
+	    cmocka_unit_test(test_append_edges),
+	    cmocka_unit_test(test_edges),
 	    cmocka_unit_test(test_limit),
 	};
 

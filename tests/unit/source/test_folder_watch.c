@@ -312,13 +312,35 @@ static int remove_top(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
+/* A folder that its owner has shut is no news, though it cannot be watched. */
+static void test_shut(void **state)
+{
+	const uid_t me = geteuid();
+
+	(void)state;
+	assert_int_equal(chmod(path[0], 0), 0);
+	if (me == 0) { /* who is stopped by nothing */
+		assert_int_equal(chmod(top, 0711), 0);
+		assert_int_equal(chmod(path[1], 0755), 0);
+		assert_int_equal(chmod(path[2], 0755), 0);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	must_tell(7);
+	wait_for(0, 1500);
+	assert_int_equal(seteuid(me), 0);
+	assert_int_equal(chmod(path[0], 0700), 0);
+	if (told[0] || told[1] || told[2])
+		fail_msg("told of %d %d %d", told[0], told[1], told[2]);
+	must_tell(1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_files),	 TEST(test_one_at_a_time),
 	    TEST(test_missing),	 TEST(test_not_there_at_the_start),
 	    TEST(test_replaced), TEST(test_parent_replaced),
-	    TEST(test_overflow),
+	    TEST(test_overflow), TEST(test_shut),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, remove_top);

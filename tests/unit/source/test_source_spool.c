@@ -3,13 +3,17 @@
  * left; numbers that are never given twice. System tests have other users and real servers.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/stop.h"
 #include "fake/source.h"
 #include "source/contract.h"
 #include "source/source_ops.h"
@@ -266,13 +271,47 @@ static void test_plain_file(void **state)
 	source_close(s);
 }
 
+/* Who reports cannot say that it was long ago, before or after the taking: `hold` counts. */
+static void test_date_of_a_users_report(void **state)
+{
+	const struct timespec old[2] = {{1000, 0}, {1000, 0}};
+	struct source *s;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs root, to be two users\n");
+		skip();
+	}
+	put("spam/a.report", "Subject: x\n\n");
+	put("spam/b.report", "Subject: x\n\n");
+	assert_int_equal(utimensat(AT_FDCWD, at("spam/a.report"), old, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, at("spam/b.report"), old, 0), 0);
+	assert_int_equal(chown(at("spam/a.report"), 65534, 65534), 0);
+	s = open_spam(true);
+	for (int dry = 1; dry >= 0; dry--) {
+		int users = 0, roots = 0;
+
+		for (uint32_t id = 1; id <= 2; id++) {
+			struct source_message m = take(s, id);
+
+			users += m.stamp.date > now() - 100;
+			roots += m.stamp.date == 1000;
+			is_text(m, "Subject: x\n\n");
+		}
+		assert_true(users == 1 && roots == 1);
+		if (dry)
+			assert_int_equal(source_open(s, false, &e), 0);
+	}
+	source_close(s);
+}
+
 /* What was just written may not be whole; what `submit` and an MDA put there is. */
 static void test_young_file(void **state)
 {
 	struct source *s;
 
 	(void)state;
-	late = 2;
+	late = 1; /* the next second may begin meanwhile */
 	put("spam/half", "Subject: x\n");
 	assert_int_equal(mkdir(at("spam/box"), 0700), 0);
 	assert_int_equal(mkdir(at("spam/box/new"), 0700), 0);
@@ -364,6 +403,51 @@ static void test_the_folder_is_a_maildir(void **state)
 	put("spam/a.report", "Subject: x\n");
 	s = open_spam(false);
 	assert_int_equal(s->count, 2);
+	source_close(s);
+}
+
+/* Anybody may make a Maildir of the folder: only their own other files are left out for it. */
+static void test_the_folder_is_a_strangers_maildir(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs root, to be two users\n");
+		skip();
+	}
+	assert_int_equal(mkdir(at("spam/new"), 0755), 0);
+	assert_int_equal(mkdir(at("spam/cur"), 0755), 0);
+	put("spam/new/1", "Subject: new\n");
+	assert_int_equal(mkdir(at("spam/tmp"), 0755), 0);
+	put("spam/tmp/2", "Subject: ha");
+	put("spam/theirs", "3\n");
+	put("spam/ours", "Subject: ours\n");
+	for (const char *const *name =
+		 (const char *const[]){"spam/new", "spam/cur", "spam/theirs", NULL};
+	     *name; name++)
+		assert_int_equal(chown(at(*name), 65534, 65534), 0);
+	s = open_spam(false);
+	assert_int_equal(s->count, 2);
+	assert_true(there("spam/theirs") && there("spam/tmp/2"));
+	assert_false(there("spam/ours"));
+	source_close(s);
+}
+
+/* There may be a million: who stops us does not wait for them. */
+static void test_stopped(void **state)
+{
+	struct source *s = account_source(account, 0);
+
+	(void)state;
+	put("spam/a.report", "Subject: a\n");
+	stop_request(SIGTERM);
+	assert_int_equal(source_open(s, false, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	assert_true(there("spam/a.report"));
+	stop_request(0);
+	assert_int_equal(source_open(s, false, &e), 0);
+	assert_int_equal(s->count, 1);
 	source_close(s);
 }
 
@@ -522,6 +606,21 @@ static void test_failed_and_learned_then(void **state)
 	ranges_free(&one);
 }
 
+/* What somebody swapped in, and cannot be moved, stops nobody else's message. */
+static void test_failed_and_not_to_be_moved(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	put("spam/a.report", "Subject: a\n");
+	s = open_spam(false);
+	assert_int_equal(mkdir(at("failed/spam/1"), 0700), 0);
+	assert_int_equal(source_fail(s, 1, "not a regular file", &e), 0);
+	assert_true(there("taken/spam/1") && there("failed/spam/1.reason"));
+	is_text(take(s, 1), "Subject: a\n");
+	source_close(s);
+}
+
 /* Where retention moves mail, it moves here, too; with the name that it had. */
 static void test_removal(void **state)
 {
@@ -536,12 +635,53 @@ static void test_removal(void **state)
 	assert_int_equal(source_fail(s, 2, "no", &e), 0);
 	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
 	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
-	assert_true(there("archive/spam/1") && there("taken/name/1"));
+	assert_true(there("archive/spam/1") && there("taken/name/spam-1"));
 	assert_int_equal(ranges_add(&ids, 1, 2, &e), 0);
 	assert_int_equal(source_remove(s, &ids, &delete, &e), 0);
 	assert_true(there("archive/spam/1")); /* it is the source's no more */
 	assert_false(there("failed/spam/2") || there("failed/spam/2.reason") ||
-		     there("taken/name/2"));
+		     there("taken/name/spam-2"));
+	source_close(s);
+	ranges_free(&ids);
+}
+
+/*
+ * The state was lost, and numbers begin anew behind what is there: the archive's are given
+ * again, and those of the other class. Nothing is overwritten, and nobody gets another's name.
+ */
+static void test_numbers_that_come_again(void **state)
+{
+	const struct source_removal move = {.move_to = "Archive"};
+	struct ranges ids = {0};
+	struct source *s;
+
+	(void)state;
+	put("spam/a", "Subject: a\n");
+	s = open_spam(false);
+	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
+	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
+	source_close(s);
+	assert_int_equal(unlink(at("taken/state")), 0);
+	put("ham/b", "Subject: b\n");
+	put("spam/c.report", "Subject: c\n");
+	reconnect();
+	s = account_source(account, 1);
+	assert_int_equal(source_open(s, false, &e), 0);
+	source_close(s);
+	assert_int_equal(unlink(at("taken/state")), 0);
+	reconnect();
+	s = open_spam(false);
+	is_text(take(s, 1), "Subject: c\n");
+	assert_string_equal(source_name(s, 1), "1");
+	assert_int_equal(ranges_add(&ids, 1, 1, &e), 0);
+	assert_int_equal(source_remove(s, &ids, &move, &e), 0);
+	assert_string_equal(text_of("archive/spam/1"), "Subject: a\n");
+	assert_string_equal(text_of("archive/spam/1.2"), "Subject: c\n");
+	source_close(s);
+	s = account_source(account, 1);
+	assert_int_equal(source_open(s, false, &e), 0);
+	is_text(take(s, 1), "Subject: b\n");
+	assert_string_equal(source_name(s, 1), "b");
 	source_close(s);
 	ranges_free(&ids);
 }
@@ -573,9 +713,36 @@ static void test_submit(void **state)
 	s = open_spam(false);
 	m = take(s, 1);
 	assert_string_equal(m.reporter, "alice@example.org");
-	is_text(m, "X-Learnspool-Report: v1; class=spam; user=Alice@example.org\n"
-		   "Subject: a\n\nFrom here on\n");
+	is_text(m, "Subject: a\n\nFrom here on\n");
 	source_close(s);
+}
+
+/* What a message begins with is no part of the line before it, and comes as it was. */
+static void test_submit_of_any_beginning(void **state)
+{
+	static const char *const mails[] = {" one\nSubject: a\n\nx\n",
+					    "\t; user=bob@example.org\nSubject: a\n\nx\n",
+					    "no field\nSubject: a\n\nx\n",
+					    "Subject: no end",
+					    "\n\nno header\n",
+					    SPOOL_FIELD "spam; user=bob@example.org\n\nx\n"};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof mails / sizeof *mails); i++) {
+		const char *mail = mails[i / 2];
+		struct source_message m;
+		struct source *s;
+
+		assert_int_equal(submit(mail, strlen(mail), i % 2 ? "alice@x.org" : NULL), 0);
+		s = open_spam(false);
+		m = take(s, (uint32_t)i + 1);
+		if (i % 2)
+			assert_string_equal(m.reporter, "alice@x.org");
+		else
+			assert_null(strstr(m.reporter, "bob"));
+		is_text(m, mail);
+		source_close(s);
+	}
 }
 
 /* In a plain file, such a field comes from whoever sent the mail. */
@@ -592,6 +759,30 @@ static void test_a_field_in_a_plain_file(void **state)
 	assert_string_not_equal(m.reporter, "ceo@example.org");
 	assert_true(m.reporter[0]);
 	source_message_free(&m);
+	source_close(s);
+}
+
+/* Where a user's name cannot be had now, nobody takes their number for another reporter. */
+static void test_a_login_that_cannot_be_had(void **state)
+{
+	struct rlimit limit, one;
+	struct source_message m;
+	struct source *s;
+	int free;
+
+	(void)state;
+	put("spam/a", "Subject: a\n\n");
+	s = open_spam(false);
+	free = dup(0);
+	close(free);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	one = (struct rlimit){(rlim_t)free + 1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one),
+			 0); /* for the file, and nothing else */
+	m = take(s, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(m.kind, MESSAGE_UNREADABLE);
+	is_text(take(s, 1), "Subject: a\n\n");
 	source_close(s);
 }
 
@@ -644,7 +835,7 @@ static void test_submit_cuts_a_separator(void **state)
 	(void)state;
 	assert_int_equal(submit(mail, strlen(mail), NULL), 0);
 	s = open_spam(false);
-	is_text(take(s, 1), "X-Learnspool-Report: v1; class=spam\nSubject: a\n\nx\n");
+	is_text(take(s, 1), "Subject: a\n\nx\n");
 	source_close(s);
 }
 
@@ -661,6 +852,26 @@ static void test_torso(void **state)
 	assert_true(there("spam/.submit-00")); /* a dry run removes nothing */
 	source_close(open_spam(false));
 	assert_false(there("spam/.submit-00"));
+}
+
+/* What lies on another file system cannot be taken: that is said, and not of each file. */
+static void test_another_file_system(void **state)
+{
+	struct source *s = account_source(account, 0);
+
+	(void)state;
+	if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", at("spam"), "tmpfs", 0, "mode=1733")) {
+		print_message("SKIPPED: needs mounts in a namespace\n");
+		source_close(s);
+		skip();
+	}
+	put("spam/a.report", "Subject: a\n");
+	assert_int_equal(source_open(s, false, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFIG);
+	assert_int_equal(umount(at("spam")), 0);
+	assert_int_equal(source_open(s, false, &e), 0);
+	source_close(s);
 }
 
 /* ---- others ---- */
@@ -692,6 +903,29 @@ static void test_an_open_spool(void **state)
 	reconnect();
 }
 
+/* Where others may add, they must not list, and only remove what is theirs. */
+static void test_an_open_drop(void **state)
+{
+	static const struct {
+		mode_t mode;
+		bool good;
+	} modes[] = {{01777, false}, {0733, false}, {0777, false}, {01733, true},
+		     {01730, true},  {0755, true},  {02770, true}};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * (sizeof modes / sizeof *modes); i++) {
+		const char *drop = i % 2 ? "ham" : "spam";
+
+		assert_int_equal(chmod(at(drop), modes[i / 2].mode), 0);
+		account_disconnect(account);
+		assert_int_equal(account_connect(account, &e), modes[i / 2].good ? 0 : -1);
+		if (!modes[i / 2].good)
+			assert_non_null(strstr(e.text, "chmod 1733"));
+		assert_int_equal(chmod(at(drop), SPOOL_DROP_MODE), 0);
+	}
+	reconnect();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,26 +933,35 @@ int main(void)
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	    WITH(test_drop_mode),
 	    WITH(test_plain_file),
+	    WITH(test_date_of_a_users_report),
 	    WITH(test_young_file),
 	    WITH(test_young_file_from_the_future),
 	    WITH(test_what_stays),
 	    WITH(test_replaced_after_the_taking),
 	    WITH(test_the_folder_is_a_maildir),
+	    WITH(test_the_folder_is_a_strangers_maildir),
+	    WITH(test_stopped),
 	    WITH(test_dry_run),
 	    WITH(test_dates_of_a_dry_run),
 	    WITH(test_numbers_after_a_kill),
 	    WITH(test_damaged_state),
 	    WITH(test_no_numbers_left),
 	    WITH(test_failed_and_learned_then),
+	    WITH(test_failed_and_not_to_be_moved),
 	    WITH(test_removal),
+	    WITH(test_numbers_that_come_again),
 	    WITH(test_submit),
+	    WITH(test_submit_of_any_beginning),
 	    WITH(test_a_field_in_a_plain_file),
+	    WITH(test_a_login_that_cannot_be_had),
 	    WITH(test_submit_refuses),
 	    WITH(test_submit_a_large_message),
 	    WITH(test_submit_cuts_a_separator),
 	    WITH(test_torso),
+	    WITH(test_another_file_system),
 	    WITH(test_two_at_once),
 	    WITH(test_an_open_spool),
+	    WITH(test_an_open_drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
