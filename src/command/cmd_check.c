@@ -180,8 +180,9 @@ static void check_samples(struct check *k, const struct account *a)
 		return;
 	real = ledger_open(k->conf->ledger, LEDGER_READ, "check", &e);
 	if (real && samples_waiting(&here, real, &n, &e) == 0) {
-		snprintf(what, sizeof what, "account %s: %llu decisions of users wait for a run",
-			 a->name, (unsigned long long)n);
+		snprintf(what, sizeof what,
+			 "account %s: %llu decisions of users wait for a run", a->name,
+			 (unsigned long long)n);
 		say_good(k, what);
 	}
 	ledger_close(real); /* what is wrong with it was said */
@@ -219,7 +220,8 @@ static void check_accounts(struct check *k)
 {
 	const struct run_options wanted = {.account = k->options->account,
 					   .n_accounts = k->options->n_accounts};
-	/* What is learned of messages here is forgotten: a run that is at work has the ledger. */
+	/* What is learned of messages here is forgotten: a run that is at work has the ledger.
+	 */
 	struct err e;
 	struct store *store = store_mem_open(&e);
 	struct ledger *ledger = store ? ledger_over(store, LEDGER_DRY, &e) : NULL;

@@ -464,8 +464,7 @@ static int file_check(const struct conf *c, struct conf_fault *where, struct err
 		return bad_key(where, "ledger");
 	}
 	if (c->n_accounts == 0 && c->n_spools == 0 && c->n_stalwarts == 0)
-		return BAD(e,
-			   "nothing to learn from; add an account, spool or stalwart block");
+		return BAD(e, "nothing to learn from; add an account, spool or stalwart block");
 	return 0;
 }
 

@@ -36,9 +36,9 @@ struct transfer {
 	CURL *curl;	   /* owned */
 	enum transfer_state state;
 	bool download;
-	bool paused; /* the others hold as much as they may */
-	bool large;  /* above max_size */
-	bool framed; /* the end of the body is told: by a length, or in chunks */
+	bool paused;   /* the others hold as much as they may */
+	bool large;    /* above max_size */
+	bool framed;   /* the end of the body is told: by a length, or in chunks */
 	uint64_t turn; /* downloads are taken in the order in which they were begun */
 	uint32_t owner;
 	uint32_t max_size;
@@ -81,7 +81,8 @@ static int read_seconds(const char *text, size_t len)
 
 	while (len > 0 && *text == ' ')
 		text++, len--;
-	while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n' || text[len - 1] == ' '))
+	while (len > 0 &&
+	       (text[len - 1] == '\r' || text[len - 1] == '\n' || text[len - 1] == ' '))
 		len--;
 	return text_number(text, len, RETRY_AFTER_MAX, &n) ? (int)n : 0;
 }
@@ -97,7 +98,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
 		t->framed = false; /* a 100 Continue came before */
 	if (is_field(data, len, "Retry-After"))
-		t->retry_after = read_seconds(data + sizeof "Retry-After", len - sizeof "Retry-After");
+		t->retry_after =
+		    read_seconds(data + sizeof "Retry-After", len - sizeof "Retry-After");
 	if (is_field(data, len, "Content-Length") || is_field(data, len, "Transfer-Encoding"))
 		t->framed = true;
 	return len;
@@ -139,8 +141,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 		t->large = true;
 		return 0;
 	}
-	if (t->download && held(t->jmap) + len > JMAP_HELD_MAX &&
-	    find_first(t->jmap) != t) {
+	if (t->download && held(t->jmap) + len > JMAP_HELD_MAX && find_first(t->jmap) != t) {
 		t->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
@@ -227,8 +228,7 @@ static void on_done(struct jmap *j, struct transfer *t, CURLcode code)
 	t->not_before = clock_ms() + (t->retry_after ? (int64_t)t->retry_after * 1000
 						     : (int64_t)PAUSE_MS << t->tries);
 	log_debug("stalwart %s: %s, status %ld; again in %lld ms", j->conf->name,
-		  curl_easy_strerror(code), t->status,
-		  (long long)(t->not_before - clock_ms()));
+		  curl_easy_strerror(code), t->status, (long long)(t->not_before - clock_ms()));
 }
 
 static void drain(struct jmap *j)
@@ -330,8 +330,9 @@ static int unreachable(struct jmap *j, CURLcode code, struct err *e)
 		return err_no_memory(e);
 	if (code == CURLE_WRITE_ERROR || code == CURLE_UNSUPPORTED_PROTOCOL ||
 	    code == CURLE_WEIRD_SERVER_REPLY)
-		return err_set(e, ERR_SERVER, ERR_PROTOCOL, "stalwart %s: %s; does url name it?",
-			       j->conf->name, describe(code));
+		return err_set(e, ERR_SERVER, ERR_PROTOCOL,
+			       "stalwart %s: %s; does url name it?", j->conf->name,
+			       describe(code));
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
 			       "stalwart %s: its certificate is not valid: %s; renew it, or "
@@ -434,8 +435,7 @@ static int perform(struct jmap *j, const char *path, struct err *e)
 static json_t *parse(struct jmap *j, struct err *e)
 {
 	const struct buf *b = &j->call.body;
-	json_t *json =
-	    json_loadb(b->data ? b->data : "", b->len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *json = json_loadb(b->data ? b->data : "", b->len, JSON_REJECT_DUPLICATES, NULL);
 
 	if (json_is_object(json))
 		return json;
@@ -460,10 +460,9 @@ static json_t *take_answers(struct jmap *j, size_t n, struct err *e)
 	bool good = json_array_size(list) == n;
 	size_t i;
 
-	json_array_foreach(list, i, one)
-	    good = good && json_array_size(one) == 3 &&
-		   json_is_string(json_array_get(one, 0)) &&
-		   json_is_object(json_array_get(one, 1));
+	json_array_foreach(list, i, one) good = good && json_array_size(one) == 3 &&
+						json_is_string(json_array_get(one, 0)) &&
+						json_is_object(json_array_get(one, 1));
 	if (json && !good)
 		failed(j, ERR_PROTOCOL, "its answer has not what was asked for; see its log",
 		       e);
@@ -475,10 +474,10 @@ static json_t *take_answers(struct jmap *j, size_t n, struct err *e)
 json_t *jmap_call(struct jmap *j, json_t *calls, struct err *e)
 {
 	size_t n = json_array_size(calls);
-	json_t *request = calls ? json_pack("{s:[s,s], s:o}", "using",
-					    "urn:ietf:params:jmap:core", "urn:stalwart:jmap",
-					    "methodCalls", calls)
-				: NULL;
+	json_t *request =
+	    calls ? json_pack("{s:[s,s], s:o}", "using", "urn:ietf:params:jmap:core",
+			      "urn:stalwart:jmap", "methodCalls", calls)
+		  : NULL;
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_t *answers = NULL;
 
@@ -508,8 +507,8 @@ int jmap_download(struct jmap *j, const char *account, const char *blob, uint32_
 
 	while (t->state != TRANSFER_FREE)
 		t++;
-	if (rc == 0 && snprintf(url, sizeof url, "%s/jmap/download/%s/%s/m.eml", j->conf->url, a,
-				b) >= (int)sizeof url)
+	if (rc == 0 && snprintf(url, sizeof url, "%s/jmap/download/%s/%s/m.eml", j->conf->url,
+				a, b) >= (int)sizeof url)
 		rc = failed(j, ERR_CONFIG, "url is too long", e);
 	curl_free(a);
 	curl_free(b);
@@ -546,8 +545,7 @@ static const char *find_flaw(const struct transfer *t)
 {
 	if (t->code == CURLE_OK && t->framed)
 		return NULL;
-	return t->code == CURLE_OK ? "the server does not tell its length"
-				   : describe(t->code);
+	return t->code == CURLE_OK ? "the server does not tell its length" : describe(t->code);
 }
 
 /* 0, or -1 where the error is not this download's own. */

@@ -87,8 +87,9 @@ size_t jmap_running(const struct jmap *j);
 uint32_t jmap_ready_size(const struct jmap *j);
 
 /*
- * Let bytes move, and take the download that was begun first, if it has ended: 1 and *out, 0 and what to wait for, or -1
- * with an error that is not one download's (a refused log-in, too many requests).
+ * Let bytes move, and take the download that was begun first, if it has ended: 1 and *out, 0
+ * and what to wait for, or -1 with an error that is not one download's (a refused log-in, too
+ * many requests).
  */
 int jmap_take(struct jmap *j, struct jmap_result *out, struct wait *wait, struct err *e);
 

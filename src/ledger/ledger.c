@@ -192,7 +192,8 @@ int ledger_mailbox(struct ledger *l, const char *account, const char *mailbox,
 	rc = l->store->ops->get(l->store, STORE_MAILBOX, (struct store_value){key, len}, &v, e);
 	*known = rc == 1;
 	if (rc == 1)
-		return record_mailbox_decode(v.data, v.len, out) ? 0 : ledger_damaged("mailbox", e);
+		return record_mailbox_decode(v.data, v.len, out) ? 0
+								 : ledger_damaged("mailbox", e);
 	if (rc == -1 || read_u32(l, key_next_mailbox, &out->number, e) == -1)
 		return -1;
 	return 0;
@@ -211,7 +212,7 @@ int ledger_mailbox_put(struct ledger *l, const char *account, const char *mailbo
 	if (r->number >= next && put_u32(l, key_next_mailbox, r->number + 1, e) == -1)
 		return -1;
 	return ledger_put(l, STORE_MAILBOX, (struct store_value){key, len},
-		   (struct store_value){value, record_mailbox_encode(r, value)}, e);
+			  (struct store_value){value, record_mailbox_encode(r, value)}, e);
 }
 
 /* ---- messages ---- */
@@ -238,7 +239,7 @@ int ledger_message_put(struct ledger *l, const struct record_mailbox *box, uint3
 
 	record_message_key(box->number, box->identity, id, key);
 	return ledger_put(l, STORE_UID, (struct store_value){key, sizeof key},
-		   (struct store_value){value, record_message_encode(r, value)}, e);
+			  (struct store_value){value, record_message_encode(r, value)}, e);
 }
 
 int ledger_message_del(struct ledger *l, const struct record_mailbox *box, uint32_t id,
@@ -375,7 +376,7 @@ static int put_digest(struct ledger *l, const struct digest *d, const struct rec
 	unsigned char value[RECORD_VALUE_MAX];
 
 	return ledger_put(l, STORE_DIGEST, (struct store_value){d->bytes, DIGEST_SIZE},
-		   (struct store_value){value, record_digest_encode(r, value)}, e);
+			  (struct store_value){value, record_digest_encode(r, value)}, e);
 }
 
 int ledger_report(struct ledger *l, const struct ledger_copy *c, int64_t now,
@@ -673,7 +674,8 @@ int ledger_forget_contents(struct ledger *l, int64_t before, size_t max, uint64_
 
 		len = key.len;
 		memcpy(cursor, key.data, len);
-		if (old && ledger_del(l, STORE_DIGEST, (struct store_value){cursor, len}, e) == -1)
+		if (old &&
+		    ledger_del(l, STORE_DIGEST, (struct store_value){cursor, len}, e) == -1)
 			return -1;
 		*forgotten += old;
 		cursor[len++] = 0; /* the smallest key after this one */
@@ -682,5 +684,6 @@ int ledger_forget_contents(struct ledger *l, int64_t before, size_t max, uint64_
 	if (rc == -1)
 		return -1;
 	/* After the end, the next call starts again at the beginning. */
-	return ledger_put(l, STORE_META, name, (struct store_value){cursor, rc == 1 ? len : 0}, e);
+	return ledger_put(l, STORE_META, name, (struct store_value){cursor, rc == 1 ? len : 0},
+			  e);
 }

@@ -200,7 +200,7 @@ static bool decode(struct store_value v, struct sample *out)
 
 	if (v.len < SAMPLE_HEAD || *p++ != LAYOUT || *p > CLASS_HAM)
 		return false;
-	out->class = (enum mail_class)*p++;
+	out->class = (enum mail_class) * p++;
 	out->older = take32(&p);
 	out->date = take64(&p);
 	return take_word(&p, end, out->name, sizeof out->name) &&

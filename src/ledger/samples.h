@@ -65,8 +65,8 @@ int samples_find(struct samples *s, const char *name, uint32_t *number, struct e
 int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct err *e);
 
 /*
- * Give it the next number, and set older: where a user has changed his mind about a content, his
- * decision before gets class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
+ * Give it the next number, and set older: where a user has changed his mind about a content,
+ * his decision before gets class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
  */
 int samples_add(struct samples *s, struct sample *sample, struct err *e);
 
@@ -75,6 +75,5 @@ int samples_ignore(struct samples *s, uint32_t number, struct err *e);
 
 /* It is gone. */
 int samples_drop(struct samples *s, uint32_t number, struct err *e);
-
 
 #endif

@@ -40,8 +40,7 @@ struct store_lmdb {
 /* A ledger of an earlier version has no such map, and until it is written to it has none. */
 static const MDB_dbi absent = UINT_MAX;
 
-static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest",
-						   "sample"};
+static const char *const map_names[STORE_MAPS] = {"meta", "mailbox", "uid", "digest", "sample"};
 
 /* LMDB returns EIO if a write was short, which happens when the disk becomes full. */
 static bool is_full(const struct store_lmdb *s)

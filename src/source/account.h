@@ -70,8 +70,8 @@ struct account {
 	size_t n;		     /* sources */
 	const struct waiter *waiter; /* borrowed: what to wait through; set by the caller */
 	struct ledger *ledger; /* borrowed: what is known of its messages; set by the caller */
-	int patience; /* seconds that the server may be silent until the log-in is done; set
-		       * by the caller; 0: as long as the configuration says */
+	int patience;	 /* seconds that the server may be silent until the log-in is done; set
+			  * by the caller; 0: as long as the configuration says */
 	bool by_request; /* each request stands for itself: to connect again is no cure */
 	bool connected;
 	bool slow;    /* connect failed, and with more patience it might not have */

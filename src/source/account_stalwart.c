@@ -103,9 +103,8 @@ struct account *account_stalwart(const struct conf_stalwart *conf,
 
 	if (a == NULL)
 		return NULL;
-	a->account =
-	    (struct account){.ops = &account_stalwart_ops, .name = conf->name, .n = 1,
-			     .by_request = true};
+	a->account = (struct account){
+	    .ops = &account_stalwart_ops, .name = conf->name, .n = 1, .by_request = true};
 	a->conf = conf;
 	a->reports = reports;
 	return &a->account;

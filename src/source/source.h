@@ -1,7 +1,7 @@
 /*
  * source.h - where messages come from and verdicts go back to: one mailbox (or spool, or sample
- * store), as a rule with the verdict that lying in it means. source_imap.c is a mailbox of an IMAP
- * account.
+ * store), as a rule with the verdict that lying in it means. source_imap.c is a mailbox of an
+ * IMAP account.
  *
  * A message is named by a number that a source never gives twice within one identity. A source
  * whose messages have names of another kind numbers them.
@@ -37,13 +37,13 @@ struct source {
 	const char *mailbox;	      /* borrowed, UTF-8 */
 	enum mail_class class; /* NONE: each message has its own, and they come in the order
 				* of the verdicts */
-	bool seen_only;	 /* only what its user has read counts */
-	bool proof;	 /* what lies here must prove that it is a report (trust.h) */
-	bool unwrap;	 /* messages of it are forwards: what is attached is learned */
-	bool may_unwrap; /* ... or perhaps: nobody said */
-	bool dated;	 /* a message's date is the time of the report */
-	bool expires;	 /* retention applies */
-	bool fleeting;	 /* its numbers mean nothing in another run, nor is anyone a reporter */
+	bool seen_only;	       /* only what its user has read counts */
+	bool proof;	       /* what lies here must prove that it is a report (trust.h) */
+	bool unwrap;	       /* messages of it are forwards: what is attached is learned */
+	bool may_unwrap;       /* ... or perhaps: nobody said */
+	bool dated;	       /* a message's date is the time of the report */
+	bool expires;	       /* retention applies */
+	bool fleeting; /* its numbers mean nothing in another run, nor is anyone a reporter */
 	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; or NULL */
 	int64_t hold;	   /* seconds that a verdict lies before it counts */
 

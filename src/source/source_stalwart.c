@@ -208,8 +208,8 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 }
 
 /*
- * At the end, what was missing: where others could be downloaded it is gone, and where there was
- * no other this log-in may not read mail. 1 with one of them in *m, or -1.
+ * At the end, what was missing: where others could be downloaded it is gone, and where there
+ * was no other this log-in may not read mail. 1 with one of them in *m, or -1.
  */
 static int give_missing(struct source_stalwart *s, struct source_message *m, struct err *e)
 {
@@ -279,7 +279,7 @@ static int stalwart_can_remove(struct source *source, const struct source_remova
 	int may = a->server->ops->may(a->server, STALWART_MAY_DESTROY, e);
 
 	(void)how;
-	return may == 0 ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
+	return may == 0	   ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
 	       : may == -1 ? -1
 			   : 0;
 }
@@ -340,8 +340,8 @@ static int stalwart_remove(struct source *source, struct ranges *ids,
 
 		rc = ranges_take(ids, STALWART_GET_MAX, &part, e);
 		for (size_t i = 0; rc == 0 && i < part.n; i++)
-			for (uint64_t k = part.range[i].first; rc == 0 && k <= part.range[i].last;
-			     k++)
+			for (uint64_t k = part.range[i].first;
+			     rc == 0 && k <= part.range[i].last; k++)
 				rc = add_chain(&a->known, (uint32_t)k, &all, e);
 		if (rc == 0)
 			rc = destroy(a, &all, e);

@@ -19,7 +19,7 @@
 #include "ledger/samples.h"
 
 enum {
-	STALWART_GET_MAX = 500,	  /* samples that are asked for at a time, if the server allows */
+	STALWART_GET_MAX = 500, /* samples that are asked for at a time, if the server allows */
 	STALWART_PAGE_MAX = 5000, /* ids of a page */
 	STALWART_PAGES_MAX = 10000,
 	STALWART_ADDRESS_MAX = 255, /* bytes of an account's address, with NUL */

@@ -9,11 +9,11 @@
 #include "base/fault.h"
 #include "base/text.h"
 
-#define QUERY   "x:SpamTrainingSample/query"
-#define GET     "x:SpamTrainingSample/get"
-#define SET     "x:SpamTrainingSample/set"
+#define QUERY	"x:SpamTrainingSample/query"
+#define GET	"x:SpamTrainingSample/get"
+#define SET	"x:SpamTrainingSample/set"
 #define ACCOUNT "x:Account/get"
-#define FILTER  "x:SpamSettings/get"
+#define FILTER	"x:SpamSettings/get"
 
 enum { WORDS_MAX = 200 };
 
@@ -61,8 +61,7 @@ static int odd(const struct stalwart_http *h, const char *method, struct err *e)
 static bool is_error(const json_t *answer, const char *type)
 {
 	const char *name = json_string_value(json_array_get(answer, 0));
-	const char *is =
-	    json_string_value(json_object_get(json_array_get(answer, 1), "type"));
+	const char *is = json_string_value(json_object_get(json_array_get(answer, 1), "type"));
 
 	return strcmp(name, "error") == 0 && is && strcmp(is, type) == 0;
 }
@@ -118,8 +117,7 @@ static bool take_count(const json_t *args, const char *key, uint64_t *n)
 }
 
 /* The characters of an id (RFC 8620, 1.2). */
-#define ID_CHARACTERS \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define ID_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 /* An id of at most max bytes; NULL: it is none, or too long. */
 static const char *take_word(const json_t *value, size_t max)
@@ -163,9 +161,9 @@ static int read_page(const struct stalwart_http *h, const json_t *args, size_t m
  */
 static json_t *query(bool newest, const char *after, size_t max)
 {
-	json_t *args = json_pack("{s:I, s:b, s:[{s:s, s:b}]}", "limit", (json_int_t)max,
-				 "calculateTotal", 1, "sort", "property", "id", "isAscending",
-				 !newest);
+	json_t *args =
+	    json_pack("{s:I, s:b, s:[{s:s, s:b}]}", "limit", (json_int_t)max, "calculateTotal",
+		      1, "sort", "property", "id", "isAscending", !newest);
 
 	if (args && after) {
 		json_object_set_new(args, "anchor", json_string(after));
@@ -184,11 +182,11 @@ static int http_list(struct stalwart *s, bool newest, const char *after, size_t 
 
 	*out = (struct stalwart_page){0};
 	/* The second call tells whether others' samples are seen: the first one does not. */
-	answers = jmap_call(
-	    h->jmap,
-	    json_pack("[[s,o,s],[s,{s:{s:s},s:i},s]]", QUERY, query(newest, after, max), "0",
-		      QUERY, "filter", "accountId", h->self, "limit", 1, "1"),
-	    e);
+	answers = jmap_call(h->jmap,
+			    json_pack("[[s,o,s],[s,{s:{s:s},s:i},s]]", QUERY,
+				      query(newest, after, max), "0", QUERY, "filter",
+				      "accountId", h->self, "limit", 1, "1"),
+			    e);
 	if (answers == NULL)
 		return -1;
 	if (is_error(json_array_get(answers, 1), "unsupportedFilter")) {
@@ -283,11 +281,9 @@ static int http_get(struct stalwart *s, const struct stalwart_id *id, size_t n,
 		json_t *answers;
 
 		part = n - done < h->get_max ? n - done : h->get_max;
-		answers =
-		    jmap_call(h->jmap,
-			      json_pack("[[s,{s:o},s]]", GET, "ids", strings(id + done, part),
-					"0"),
-			      e);
+		answers = jmap_call(
+		    h->jmap,
+		    json_pack("[[s,{s:o},s]]", GET, "ids", strings(id + done, part), "0"), e);
 		if (answers == NULL)
 			return -1;
 		args = take(h, json_array_get(answers, 0), GET, STALWART_MAY_GET,
@@ -308,7 +304,7 @@ static int read_addresses(struct stalwart_http *h, const json_t *args, json_t *a
 	size_t i;
 
 	json_array_foreach(asked, i, one)
-		json_object_set(h->address, json_string_value(one), one);
+	    json_object_set(h->address, json_string_value(one), one);
 	json_array_foreach(list, i, one)
 	{
 		const char *account = take_id(json_object_get(one, "id"));
@@ -319,20 +315,19 @@ static int read_addresses(struct stalwart_http *h, const json_t *args, json_t *a
 		    len < STALWART_ADDRESS_MAX)
 			json_object_set(h->address, account, address);
 	}
-	json_array_foreach(asked, i, one)
-		if (json_object_get(h->address, json_string_value(one)) == NULL)
-			return err_no_memory(e);
+	json_array_foreach(asked, i,
+			   one) if (json_object_get(h->address, json_string_value(one)) ==
+				    NULL) return err_no_memory(e);
 	return 0;
 }
 
 /* asked: an array of accounts; taken over. */
 static int ask_addresses(struct stalwart_http *h, json_t *asked, bool must, struct err *e)
 {
-	json_t *answers =
-	    jmap_call(h->jmap,
-		      json_pack("[[s,{s:O,s:[s]},s]]", ACCOUNT, "ids", asked, "properties",
-				"emailAddress", "0"),
-		      e);
+	json_t *answers = jmap_call(h->jmap,
+				    json_pack("[[s,{s:O,s:[s]},s]]", ACCOUNT, "ids", asked,
+					      "properties", "emailAddress", "0"),
+				    e);
 	const json_t *args;
 	int rc = -1;
 
@@ -365,7 +360,7 @@ static int http_meet(struct stalwart *s, const struct sample *sample, size_t n, 
 			    json_object_get(h->address, sample[i].account) == NULL)
 				json_object_set_new(new, sample[i].account, json_true());
 		json_object_foreach(new, account, value)
-			json_array_append_new(asked, json_string(account));
+		    json_array_append_new(asked, json_string(account));
 		json_decref(new);
 		if (json_array_size(asked) > 0)
 			rc = ask_addresses(h, asked, must, e);
@@ -404,7 +399,8 @@ static int read_destroyed(const struct stalwart_http *h, const json_t *args, str
 		if (type == NULL || strcmp(type, "notFound") != 0)
 			return err_set(e, ERR_SERVER, ERR_TEMPORARY,
 				       "stalwart %s: sample %.*s is not destroyed: %.60s",
-				       h->conf->name, JMAP_ID_MAX, id, type ? type : "no reason");
+				       h->conf->name, JMAP_ID_MAX, id,
+				       type ? type : "no reason");
 	}
 	return 0;
 }
@@ -421,10 +417,10 @@ static int http_destroy(struct stalwart *s, const struct stalwart_id *id, size_t
 
 		part = n - done < h->set_max ? n - done : h->set_max;
 		fault_step("stalwart-destroy");
-		answers = jmap_call(h->jmap,
-				    json_pack("[[s,{s:o},s]]", SET, "destroy",
-					      strings(id + done, part), "0"),
-				    e);
+		answers = jmap_call(
+		    h->jmap,
+		    json_pack("[[s,{s:o},s]]", SET, "destroy", strings(id + done, part), "0"),
+		    e);
 		if (answers == NULL)
 			return -1;
 		args = take(h, json_array_get(answers, 0), SET, STALWART_MAY_DESTROY,

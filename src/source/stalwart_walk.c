@@ -10,9 +10,9 @@
 #include "base/stop.h"
 
 enum {
-	NEWEST = 500,	   /* ids of the newest samples that every run looks at */
-	FRESH_MAX = 2000,  /* new ids that are kept until it is known where they begin */
-	LOST_MAX = 3,	   /* times that a walk begins anew because samples vanish under it */
+	NEWEST = 500,	  /* ids of the newest samples that every run looks at */
+	FRESH_MAX = 2000, /* new ids that are kept until it is known where they begin */
+	LOST_MAX = 3,	  /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
 	DAY = 86400,
 	SNOWFLAKE_EPOCH = 1632280000,
@@ -47,9 +47,9 @@ static int is_left_out(struct walk *w, const struct sample *s, struct err *e)
 }
 
 /*
- * A sample's name is a number to base 32: 43 bits of milliseconds since SNOWFLAKE_EPOCH, 12 of a
- * counter, 9 of a node (Stalwart's crate utils, snowflake.rs). Returns that time in seconds, or
- * 0 where it is no such number. Nothing promises that it is one: see date_of().
+ * A sample's name is a number to base 32: 43 bits of milliseconds since SNOWFLAKE_EPOCH, 12 of
+ * a counter, 9 of a node (Stalwart's crate utils, snowflake.rs). Returns that time in seconds,
+ * or 0 where it is no such number. Nothing promises that it is one: see date_of().
  */
 static int64_t decode_time(const char *name)
 {
@@ -125,8 +125,9 @@ static int name_all(struct walk *w, const struct stalwart_id *id, size_t n, uint
 
 	for (size_t done = 0, part; rc == 0 && done < n; done += part) {
 		part = n - done < STALWART_GET_MAX ? n - done : STALWART_GET_MAX;
-		rc = stop_requested() ? stop_error(e)
-				      : w->server->ops->get(w->server, id + done, part, sample, e);
+		rc = stop_requested()
+			 ? stop_error(e)
+			 : w->server->ops->get(w->server, id + done, part, sample, e);
 		if (rc == 0)
 			rc = w->server->ops->meet(w->server, sample, part,
 						  w->conf->n_except > 0, e);
@@ -270,7 +271,8 @@ static int drop_gone(struct walk *w, struct err *e)
 static int no_end(const struct walk *w, struct err *e)
 {
 	return err_set(e, ERR_SERVER, ERR_PROTOCOL,
-		       "stalwart %s: its list of samples has no end; see its log", w->conf->name);
+		       "stalwart %s: its list of samples has no end; see its log",
+		       w->conf->name);
 }
 
 /* From the oldest to the newest. */
@@ -281,8 +283,9 @@ static int look_at_all(struct walk *w, struct err *e)
 
 	for (bool end = false; !end;) {
 		struct stalwart_page page;
-		int rc = w->server->ops->list(w->server, false, after.text[0] ? after.text : NULL,
-					      STALWART_PAGE_MAX, &page, e);
+		int rc =
+		    w->server->ops->list(w->server, false, after.text[0] ? after.text : NULL,
+					 STALWART_PAGE_MAX, &page, e);
 
 		if (rc == -1)
 			return -1;
@@ -308,8 +311,7 @@ static int look_at_all(struct walk *w, struct err *e)
 int stalwart_walk(struct stalwart *server, const struct conf_stalwart *conf,
 		  struct samples *known, struct err *e)
 {
-	struct walk w = {
-	    .server = server, .conf = conf, .known = known, .now = clock_now()};
+	struct walk w = {.server = server, .conf = conf, .known = known, .now = clock_now()};
 	uint64_t total = 0;
 	bool all;
 	int rc = look_at_newest(&w, &total, &all, e);
