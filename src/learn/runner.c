@@ -5,13 +5,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/signals.h"
+#include "base/process.h"
 #include "base/stop.h"
 #include "learn/run.h"
 
@@ -171,20 +168,22 @@ static void do_run(const struct runner_job *job, struct runner_end *end)
 	run_close(&r);
 }
 
-static _Noreturn void be_runner(const struct runner_job *job, struct runner_facts *facts,
-				long parent)
+struct running {
+	struct runner_job job;
+	struct runner_facts *facts;
+};
+
+static void work(const void *ctx, int to)
 {
-	signals_worker();
-	if (!signals_end_with(parent))
-		_exit(0);
-	prctl(PR_SET_NAME, "learnspool-run");
-	self.facts = facts;
-	self.ops = job->ops;
-	self.terse = job->ops == &output_text;
-	do_run(job, &facts->end);
+	const struct running r = *(const struct running *)ctx;
+
+	(void)to;
+	self.facts = r.facts;
+	self.ops = r.job.ops;
+	self.terse = r.job.ops == &output_text;
+	do_run(&r.job, &r.facts->end);
 	fflush(stdout);
-	facts->done = true;
-	_exit(0);
+	r.facts->done = true;
 }
 
 /* ---- its parent ---- */
@@ -197,25 +196,18 @@ static int cannot_start(struct err *e)
 
 int runner_start(struct runner *r, const struct runner_job *job, struct err *e)
 {
-	long parent = getpid();
+	struct running what = {.job = *job};
+	const struct process p = {"learnspool-run", work, &what};
+	pid_t pid;
 
-	if (r->facts == NULL) {
-		void *p = mmap(NULL, sizeof *r->facts, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-		if (p == MAP_FAILED)
-			return cannot_start(e);
-		r->facts = p;
-	}
-	memset(r->facts, 0, sizeof *r->facts);
-	fflush(NULL); /* or the child would print it again */
-	r->pid = fork();
-	if (r->pid == 0)
-		be_runner(job, r->facts, parent);
-	if (r->pid == -1) {
-		r->pid = 0;
+	if (r->facts == NULL && (r->facts = process_share(sizeof *r->facts)) == NULL)
 		return cannot_start(e);
-	}
+	memset(r->facts, 0, sizeof *r->facts);
+	what.facts = r->facts;
+	pid = process_start(&p, NULL);
+	if (pid == -1)
+		return cannot_start(e);
+	r->pid = pid;
 	r->beats = 0;
 	r->beat_at = clock_ms();
 	r->stopped = 0;
@@ -243,7 +235,7 @@ bool runner_ended(struct runner *r, struct runner_end *end)
 	if (r->pid == 0)
 		return false;
 	(void)runner_stuck_ms(r);
-	if (waitpid(r->pid, &status, WNOHANG) != r->pid)
+	if (!process_ended(r->pid, &status))
 		return false;
 	r->pid = 0;
 	take_end(r, status, end);
@@ -267,9 +259,9 @@ void runner_stop(struct runner *r)
 	if (r->pid == 0)
 		return;
 	if (r->stopped == 0)
-		kill(r->pid, SIGTERM);
+		process_signal(r->pid, SIGTERM);
 	else if (now - r->stopped > STOP_MS)
-		kill(r->pid, SIGKILL);
+		process_signal(r->pid, SIGKILL);
 	if (r->stopped == 0)
 		r->stopped = now;
 }
@@ -283,6 +275,6 @@ void runner_close(struct runner *r)
 		clock_pause(STEP_MS);
 	}
 	if (r->facts)
-		munmap(r->facts, sizeof *r->facts);
+		process_unshare(r->facts, sizeof *r->facts);
 	r->facts = NULL;
 }
