@@ -26,12 +26,18 @@ struct runner_facts {
 
 /* ---- its output ---- */
 
-/* Of the process, which does one run in its life. */
-static struct {
+/* Passes on what is printed, and tells the parent that the run gets on. */
+struct beating {
+	struct output output;
 	struct runner_facts *facts;
 	const struct output_ops *ops;
 	bool terse; /* without what is the same each time */
-} self;
+};
+
+static struct beating *beating_of(struct output *o)
+{
+	return (struct beating *)o;
+}
 
 static uint64_t settled_in(const struct tally *t)
 {
@@ -50,75 +56,75 @@ static bool is_idle_talk(const struct tally *t)
 	       tally_group(t, GROUP_FAILED) == t->outcome[OUTCOME_UNANSWERED];
 }
 
-static void beat(void)
+/* Returns where it is printed. */
+static const struct output_ops *beat(struct output *o)
 {
-	atomic_fetch_add(&self.facts->beats, 1);
+	atomic_fetch_add(&beating_of(o)->facts->beats, 1);
+	return beating_of(o)->ops;
 }
 
 static void start(struct output *o)
 {
-	if (!self.terse)
-		self.ops->start(o);
+	if (!beating_of(o)->terse)
+		beating_of(o)->ops->start(o);
 }
 
 static void mailbox(struct output *o, struct output_place p, uint64_t n)
 {
-	beat();
-	self.ops->mailbox(o, p, n);
+	beat(o)->mailbox(o, p, n);
 }
 
 static void message(struct output *o, const struct output_message *m)
 {
-	beat();
+	const struct output_ops *to = beat(o);
+
 	/* That is tried again and again, and watch says once that it is. */
-	if (!self.terse || o->verbose || m->outcome != OUTCOME_UNANSWERED)
-		self.ops->message(o, m);
+	if (!beating_of(o)->terse || o->verbose || m->outcome != OUTCOME_UNANSWERED)
+		to->message(o, m);
 }
 
 static void marked(struct output *o, struct output_place p, uint64_t n, const char *mark)
 {
-	beat();
-	self.ops->marked(o, p, n, mark);
+	beat(o)->marked(o, p, n, mark);
 }
 
 static void mailbox_end(struct output *o, struct output_place p, const struct tally *t,
 			const char *why)
 {
-	beat();
-	if (!self.terse || !is_idle_talk(t))
-		self.ops->mailbox_end(o, p, t, why);
+	const struct output_ops *to = beat(o);
+
+	if (!beating_of(o)->terse || !is_idle_talk(t))
+		to->mailbox_end(o, p, t, why);
 }
 
 static void expired(struct output *o, struct output_place p, uint32_t id,
 		    const struct record_message *what, int64_t age)
 {
-	beat();
-	self.ops->expired(o, p, id, what, age);
+	beat(o)->expired(o, p, id, what, age);
 }
 
 static void expire_end(struct output *o, struct output_place p, const struct tally *t)
 {
-	beat();
-	self.ops->expire_end(o, p, t);
+	beat(o)->expire_end(o, p, t);
 }
 
 static void rspamd(struct output *o, const struct output_rspamd *r)
 {
-	self.ops->rspamd(o, r);
+	beating_of(o)->ops->rspamd(o, r);
 }
 
 static void summary(struct output *o, double seconds)
 {
-	if (!self.terse)
-		self.ops->summary(o, seconds);
+	if (!beating_of(o)->terse)
+		beating_of(o)->ops->summary(o, seconds);
 }
 
 static void error(struct output *o, const char *account, const char *text, int exit_status)
 {
-	self.ops->error(o, account, text, exit_status);
+	beating_of(o)->ops->error(o, account, text, exit_status);
 }
 
-static const struct output_ops beating = {
+static const struct output_ops beating_ops = {
     start, mailbox, message, marked, mailbox_end, expired, expire_end, rspamd, summary, error,
 };
 
@@ -136,35 +142,40 @@ static void sum_up(const struct output *o, struct runner_end *end)
 	end->learned = t->outcome[OUTCOME_LEARNED];
 }
 
-static void do_run(const struct runner_job *job, struct runner_end *end)
+static void do_run(const struct runner_job *job, struct runner_facts *facts)
 {
-	struct output output = {
-	    .ops = &beating,
-	    .quiet = job->quiet,
-	    .verbose = job->verbose,
-	    .learns = true,
-	    .expires = job->expires,
-	    .first_error = &end->error,
-	    .command = "watch",
+	struct runner_end *end = &facts->end;
+	struct beating beating = {
+	    .output = {.ops = &beating_ops,
+		       .quiet = job->quiet,
+		       .verbose = job->verbose,
+		       .learns = true,
+		       .expires = job->expires,
+		       .first_error = &end->error,
+		       .command = "watch"},
+	    .facts = facts,
+	    .ops = job->ops,
+	    .terse = job->ops == &output_text,
 	};
+	struct output *o = &beating.output;
 	struct run r = {
 	    .options = {.max = job->max, .account = &job->account, .n_accounts = 1},
 	    .conf = job->conf,
-	    .output = &output,
+	    .output = o,
 	};
 	struct err e;
 
-	output_start(&output);
+	output_start(o);
 	if (run_open(&r, &e) == -1) {
-		output_fail(&output, NULL, &e);
+		output_fail(o, NULL, &e);
 	} else {
-		beat();
+		(void)beat(o);
 		if (run_all(&r, &e) == -1)
-			output_fail(&output, NULL, &e);
+			output_fail(o, NULL, &e);
 	}
-	sum_up(&output, end);
-	if (!self.terse || end->settled)
-		output_summary(&output);
+	sum_up(o, end);
+	if (!beating.terse || end->settled)
+		output_summary(o);
 	run_close(&r);
 }
 
@@ -178,10 +189,7 @@ static void work(const void *ctx, int to)
 	const struct running r = *(const struct running *)ctx;
 
 	(void)to;
-	self.facts = r.facts;
-	self.ops = r.job.ops;
-	self.terse = r.job.ops == &output_text;
-	do_run(&r.job, &r.facts->end);
+	do_run(&r.job, r.facts);
 	fflush(stdout);
 	r.facts->done = true;
 }
