@@ -195,11 +195,26 @@ static bool can_run(const struct watched *a)
 	return a->due && (!is_listened_to(a) || a->idler.ready);
 }
 
-static bool others_wait(const struct watch *w)
+/*
+ * The first that is due of the n that come after the account of the last run, in turn; *next:
+ * when there will be one.
+ */
+static bool choose(const struct watch *w, size_t n, size_t *chosen, int64_t *next)
 {
-	for (size_t i = 0; i < w->n; i++)
-		if (i != w->at && can_run(&w->of[i]) && w->of[i].run_at <= clock_ms())
+	int64_t now = clock_ms();
+
+	for (size_t k = 1; k <= n; k++) {
+		size_t i = (w->at + k) % w->n;
+		const struct watched *a = &w->of[i];
+
+		if (!can_run(a))
+			continue;
+		if (a->run_at <= now) {
+			*chosen = i;
 			return true;
+		}
+		*next = earlier(*next, a->run_at);
+	}
 	return false;
 }
 
@@ -355,34 +370,15 @@ static void end_run(struct watch *w, struct runner_end *end)
 /* Have a run that hangs make room for others. Returns when to look at it again. */
 static int64_t watch_over_run(struct watch *w)
 {
-	int64_t now = clock_ms(), stuck = runner_stuck_ms(&w->runner);
+	int64_t now = clock_ms(), stuck = runner_stuck_ms(&w->runner), next = INT64_MAX;
+	size_t other;
 
-	if (!others_wait(w))
-		return INT64_MAX;
+	if (!choose(w, w->n - 1, &other, &next))
+		return next;
 	if (stuck < WATCH_PATIENCE_MS)
 		return now + WATCH_PATIENCE_MS - stuck;
 	runner_stop(&w->runner);
 	return now + WATCH_PATIENCE_MS / 10;
-}
-
-/* The next one that is due, in turn; *next: when there will be one. */
-static bool choose(struct watch *w, size_t *chosen, int64_t *next)
-{
-	int64_t now = clock_ms();
-
-	for (size_t k = 1; k <= w->n; k++) {
-		size_t i = (w->at + k) % w->n;
-		const struct watched *a = &w->of[i];
-
-		if (!can_run(a))
-			continue;
-		if (a->run_at <= now) {
-			*chosen = i;
-			return true;
-		}
-		*next = earlier(*next, a->run_at);
-	}
-	return false;
 }
 
 static void take_end_of_run(struct watch *w)
@@ -398,13 +394,11 @@ static int64_t tend_runs(struct watch *w)
 	int64_t next = INT64_MAX;
 	size_t i;
 
+	if (w->runner.pid == 0 && w->run_at <= clock_ms() && choose(w, w->n, &i, &next))
+		begin_run(w, i);
 	if (w->runner.pid != 0)
 		return watch_over_run(w);
-	if (w->run_at > clock_ms())
-		return w->run_at;
-	if (choose(w, &i, &next))
-		begin_run(w, i);
-	return next;
+	return w->run_at > clock_ms() ? w->run_at : next;
 }
 
 /* ---- from outside ---- */
