@@ -39,7 +39,7 @@ struct watched {
 
 	bool due, expire; /* a run is to be made; it is to expire, too */
 	bool told;	  /* ... because there was news */
-	bool unanswered;  /* rspamd did not answer some of its messages */
+	bool unserved; /* its last run lacked rspamd or the ledger, for some messages or all */
 	unsigned failures, in_vain;
 	int64_t run_at;	 /* not before this */
 	int64_t look_at; /* due then in any case */
@@ -291,13 +291,13 @@ static void record_daily(struct watch *w)
 		w->recorded = expired_at_write(w->conf->ledger, w->expired_at);
 }
 
-/* rspamd and the ledger work, as far as this run needed them. */
+/* A run went well. Where another account lacked them, it may have needed neither. */
 static void end_trouble(struct watch *w)
 {
-	w->failures = 0;
 	for (size_t i = 0; i < w->n; i++)
-		if (w->of[i].unanswered)
+		if (w->of[i].unserved && can_run(&w->of[i]))
 			return;
+	w->failures = 0;
 	trouble_end(&w->trouble, "learning");
 }
 
@@ -341,7 +341,7 @@ static void end_run(struct watch *w, struct runner_end *end)
 	struct err *e = &end->error;
 
 	w->learned += end->learned;
-	a->unanswered = end->unanswered;
+	a->unserved = end->unanswered;
 	if (e->scope == ERR_NONE || e->kind == ERR_DATA) {
 		if (e->kind == ERR_DATA)
 			trouble_begin(&a->running, e);
@@ -354,6 +354,7 @@ static void end_run(struct watch *w, struct runner_end *end)
 	a->due = true;
 	a->expire = a->expire || w->run_expires;
 	if (e->scope == ERR_FATAL && e->kind != ERR_CANCELLED) {
+		a->unserved = true;
 		trouble_begin(&w->trouble, e);
 		w->run_at = again_at(w, ++w->failures, FATAL_MS, FATAL_MAX_MS);
 		return;
