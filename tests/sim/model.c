@@ -440,7 +440,8 @@ bool model_is_left(struct sim *s, int mail)
 		return false;
 	if (!read_record(s, m, &r) || !is_about(s, &r, m))
 		return true;
-	return r.state < STATE_SETTLED && r.outcome != OUTCOME_HELD && !may_wait(s, &r, m);
+	return r.state < STATE_SETTLED && !may_wait(s, &r, m) &&
+	       (r.outcome != OUTCOME_HELD || s->setup->quorum <= 1);
 }
 
 static void check_settled(struct sim *s, int mail)

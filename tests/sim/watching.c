@@ -24,14 +24,15 @@ enum {
 	BESIDE_MS = 45000,    /* ... or this, while another account hangs or floods */
 	LATE_MS = 20000,      /* some news come so late */
 	PATIENCE_MS = 120000, /* of a run with a server that hangs */
+	HANG_S = 200,	      /* and it has ended */
 	FLOOD_MS = 50,	      /* between two news that are none ... */
 	FLOOD = 500,
 	FLOOD_REST_MS = 3000, /* ... and after so many, to save time */
 	SLICE = 4,	      /* messages, where watch says WATCH_SLICE: a small world */
 	LOGIN_MS = 29000,     /* a wrong password may be tried in this time ... */
 	LOGINS = 4,	      /* ... and so often at once */
-	RUN_MS = 10000,	      /* an account may have a run in this time ... */
-	RUNS = 60,	      /* ... and so many at once */
+	RUN_MS = 15000,	      /* an account may have a run in this time ... */
+	RUNS = 40,	      /* ... and so many at once */
 	TURN_MS = 20,
 	TURNS = 3000,
 	MANY = 10,
@@ -278,8 +279,7 @@ int __wrap_run_open(struct run *r, struct err *e)
 	struct watching *w = &s->watching;
 	int account = number_of(s, r->options.account[0]);
 	struct ear *x = &w->ear[account];
-	const struct faults *faults = w->next ? w->next : &no_faults;
-	int rc;
+	const struct faults *faults;
 
 	sim_trace(s, "  %.3f s: run over account %d%s", (double)s->ms / 1000, account,
 		  r->output->expires ? ", expires" : "");
@@ -292,12 +292,11 @@ int __wrap_run_open(struct run *r, struct err *e)
 		r->options.max = SLICE;
 	take_turn(s, account);
 	x->expiries += r->output->expires;
+	faults = w->next ? w->next : &no_faults;
 	w->next = NULL;
-	if (s->locked)
-		return sim_open_run(s, r, faults, 0, e);
-	w->run = r;
-	rc = sim_open_run(s, r, faults, rng_mix(s->history->seed, ++w->runs), e);
-	return rc;
+	if (!s->locked)
+		w->run = r;
+	return sim_open_run(s, r, faults, rng_mix(s->history->seed, ++w->runs), e);
 }
 
 static bool settles(const struct tally *t)
@@ -357,7 +356,9 @@ int watching_refuses(struct sim *s, int account, struct err *e)
 
 	if (x->away)
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "nobody there");
-	if (x->refused && now() && !use(s, &x->logins, LOGIN_MS, LOGINS * LOGIN_MS))
+	/* Where the run as a whole fails, too, it is tried as often as that. */
+	if (x->refused && !s->watching.disk_full && now() &&
+	    !use(s, &x->logins, LOGIN_MS, LOGINS * LOGIN_MS))
 		sim_fail(s, "a wrong password is tried too often", "account %d", account);
 	if (x->refused)
 		return err_set(e, ERR_SERVER, ERR_AUTH, "wrong password");
@@ -461,7 +462,7 @@ void watching_loses(struct sim *s, const struct event *ev)
 		    (ev->kind == EVENT_RSPAMD && ev->a % 4 == 3);
 
 	if (ev->kind == EVENT_CLOCK)
-		s->watching.set_back = true;
+		s->watching.set_back = s->watching.jumped = true;
 	for (int i = 0; lost && i < s->world.n_mail; i++)
 		s->world.mail[i].told = -1;
 }
@@ -505,10 +506,10 @@ static void pass(struct sim *s, int64_t ms)
 	} while (s->ms < end && !s->broken);
 }
 
-/* Until there is no run at work; it may hang. */
-static void pass_run(struct sim *s)
+/* Until there is no run at work, but for so long at most: it may hang. */
+static void pass_run(struct sim *s, int seconds)
 {
-	for (int i = 0; i < 200 && s->locked && !s->broken; i++)
+	for (int i = 0; i < seconds && s->locked && !s->broken; i++)
 		pass(s, 1000);
 }
 
@@ -518,9 +519,9 @@ void watching_before(struct sim *s, const struct event *ev)
 
 	pass(s, (int64_t)(chance % 8 < 5 ? chance % 300 : 1000 + chance / 8 % 100000));
 	if (ev->kind >= EVENT_BEGIN_IN_THE_BOX && ev->kind <= EVENT_CLOCK)
-		pass_run(s);
+		pass_run(s, HANG_S);
 	if (ev->kind == EVENT_LEDGER)
-		pass_run(s);
+		pass_run(s, HANG_S);
 }
 
 static void ask(struct sim *s, int sig)
@@ -654,7 +655,7 @@ static void heal(struct sim *s)
 		x->hangs = 0;
 		task_wake(s, x->idler);
 	}
-	pass_run(s); /* with the faults that it has */
+	pass_run(s, HANG_S); /* with the faults that it has */
 	world_heal(s);
 	spamd_heal(&s->spamd);
 }
@@ -684,8 +685,9 @@ static bool is_clogged(const struct sim *s, int account)
 static void check_left(struct sim *s, const char *what, int64_t until, bool told_only, int but)
 {
 	const struct setup *h = s->setup;
+	int64_t ripe = (h->hold + h->poll) * 1000 + BACK_OFF_MS;
 
-	pass_run(s);
+	pass_run(s, SOON_MS / 1000 / 2);
 	/* What waits for its time, or for another report, is looked at when it is polled. */
 	if (told_only && (h->hold > 0 || h->quorum > 1))
 		return;
@@ -694,7 +696,8 @@ static void check_left(struct sim *s, const char *what, int64_t until, bool told
 
 		if (h->box[m->box].account == but || is_clogged(s, h->box[m->box].account) ||
 		    (told_only && (m->told < 0 || m->told > until)) ||
-		    (h->hold > 0 && s->now - m->date < h->hold + 2 * HOUR))
+		    (h->hold > 0 && (s->watching.jumped || s->now - m->date < ripe / 1000 ||
+				     s->ms - until < ripe)))
 			continue;
 		if (model_is_left(s, i))
 			sim_fail(s, what, "message %d, account %d", i, h->box[m->box].account);
@@ -755,7 +758,7 @@ static void check_day(struct sim *s)
 	for (int i = 0; i < s->setup->n_accounts; i++)
 		before[i] = w->ear[i].expiries;
 	pass(s, DAY * 1000 + BACK_OFF_MS);
-	pass_run(s);
+	pass_run(s, HANG_S);
 	if (!w->recorded || day_of(s, w->expired_at) < day_of(s, s->now - BACK_OFF_MS / 1000))
 		sim_fail(s, "a day passes without expiry", "last at %lld, now %lld",
 			 (long long)w->expired_at, (long long)s->now);
@@ -767,15 +770,19 @@ static void check_day(struct sim *s)
 
 void watching_quiet(struct sim *s)
 {
+	const struct setup *h = s->setup;
 	struct watching *w = &s->watching;
 	int64_t begun;
 
 	sim_trace(s, "nothing fails any more");
 	heal(s);
+	if (h->hold > 0) /* something that waits for its time, while nothing comes */
+		world_grows(s);
 	begun = s->ms;
 	pass(s, BACK_OFF_MS);
 	check_left(s, "what was told is not learned", begun, true, -1);
-	pass(s, (int64_t)s->setup->rescan * 1000 + BACK_OFF_MS);
+	pass(s, (h->hold + h->poll > h->rescan ? h->hold + h->poll : h->rescan) * 1000 +
+		    BACK_OFF_MS);
 	check_left(s, "what was not told is not learned", begun, false, -1);
 	sim_trace(s, "one message for each mailbox");
 	begun = s->ms + LATE_MS;

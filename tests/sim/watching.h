@@ -64,7 +64,8 @@ struct watching {
 	struct run *run;	   /* the one that has the lock */
 	unsigned runs;
 	struct allowance turns;
-	bool set_back; /* the clock may have been, since then */
+	bool jumped;   /* the clock on the wall did ... */
+	bool set_back; /* ... since it expired last */
 	bool recorded; /* when it expired last; and when that was */
 	int64_t expired_at;
 };
