@@ -6,7 +6,8 @@
  *   server.c   the mail server, as the program sees it spamd.c   rspamd, likewise
  *   disk.c     the store below the ledger              time.c    the clock
  *   model.c    the truth, and what must hold           play.c    runs of the program in between
- *   watching.c watch, and what must hold of it         process.c the processes that it has
+ *   watching.c watch, and what must hold of it         quiet.c   ... where nothing fails
+ *   process.c  the processes that it has       folder_watch.c   the folders that it watches
  *   shrink.c   makes a history that fails short        main.c    seeds, on all processors
  */
 #ifndef SIM_SIM_H

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/daily.h"
 #include "base/service.h"
 #include "base/stop.h"
 #include "command/cmd.h"
@@ -19,16 +18,10 @@
 enum {
 	START_MS = 2000,      /* systemd starts it again after this */
 	END_MS = 25000,	      /* a signal ends it within this, whatever hangs */
-	BACK_OFF_MS = 420000, /* the longest wait after a failure is over, with what follows */
-	SOON_MS = 30000,      /* what was told is learned within this ... */
-	BESIDE_MS = 45000,    /* ... or this, while another account hangs or floods */
-	LATE_MS = 20000,      /* some news come so late */
 	PATIENCE_MS = 120000, /* of a run with a server that hangs */
-	HANG_S = 200,	      /* and it has ended */
 	FLOOD_MS = 50,	      /* between two news that are none ... */
 	FLOOD = 500,
 	FLOOD_REST_MS = 3000, /* ... and after so many, to save time */
-	SLICE = 4,	      /* messages, where watch says WATCH_SLICE: a small world */
 	LOGIN_MS = 29000,     /* a wrong password may be tried in this time ... */
 	LOGINS = 4,	      /* ... and so often at once */
 	RUN_MS = 15000,	      /* an account may have a run in this time ... */
@@ -207,8 +200,7 @@ bool expired_at_read(const char *ledger, int64_t *when)
 	return w->recorded;
 }
 
-/* The day that begins with the time of the day of expire-at; the simulation is in UTC. */
-static int64_t day_of(const struct sim *s, int64_t when)
+int64_t watching_day(const struct sim *s, int64_t when)
 {
 	return (when - s->setup->expire_at * INT64_C(60)) / DAY;
 }
@@ -222,8 +214,8 @@ bool expired_at_write(const char *ledger, int64_t when)
 	if (!watching_step(s) || w->disk_full)
 		return false;
 	if (w->recorded && !w->set_back &&
-	    (day_of(s, when) == day_of(s, w->expired_at) ||
-	     day_of(s, when) == day_of(s, w->expired_at) - 1))
+	    (watching_day(s, when) == watching_day(s, w->expired_at) ||
+	     watching_day(s, when) == watching_day(s, w->expired_at) - 1))
 		sim_fail(s, "a day is expired twice", "at %lld", (long long)when);
 	for (int i = 0; i < s->setup->n_accounts; i++) {
 		if (w->recorded && !w->ear[i].expired) /* the first time is when it began */
@@ -478,7 +470,7 @@ void watching_new(struct sim *s)
 	*w = (struct watching){.on = s->setup->watch, .event_fd = -1};
 	for (int i = 0; i < MAX_ACCOUNTS; i++) {
 		w->ear[i] = (struct ear){.news_at = INT64_MAX};
-		snprintf(w->folder[i].path, sizeof w->folder[i].path, "%d", i);
+		w->folder[i].path[0] = (char)('0' + i);
 	}
 	w->turns = (struct allowance){(int64_t)TURNS * TURN_MS, s->ms};
 	for (int i = 0; i < MAX_ACCOUNTS; i++) {
@@ -487,7 +479,7 @@ void watching_new(struct sim *s)
 	}
 }
 
-static void pass(struct sim *s, int64_t ms)
+void watching_pass(struct sim *s, int64_t ms)
 {
 	struct watching *w = &s->watching;
 	int64_t end = s->ms + ms;
@@ -506,25 +498,24 @@ static void pass(struct sim *s, int64_t ms)
 	} while (s->ms < end && !s->broken);
 }
 
-/* Until there is no run at work, but for so long at most: it may hang. */
-static void pass_run(struct sim *s, int seconds)
+void watching_pass_run(struct sim *s, int seconds)
 {
 	for (int i = 0; i < seconds && s->locked && !s->broken; i++)
-		pass(s, 1000);
+		watching_pass(s, 1000);
 }
 
 void watching_before(struct sim *s, const struct event *ev)
 {
 	uint64_t chance = rng_mix(ev->seed, 0xbef0);
 
-	pass(s, (int64_t)(chance % 8 < 5 ? chance % 300 : 1000 + chance / 8 % 100000));
+	watching_pass(s, (int64_t)(chance % 8 < 5 ? chance % 300 : 1000 + chance / 8 % 100000));
 	if (ev->kind >= EVENT_BEGIN_IN_THE_BOX && ev->kind <= EVENT_CLOCK)
-		pass_run(s, HANG_S);
+		watching_pass_run(s, HANG_S);
 	if (ev->kind == EVENT_LEDGER)
-		pass_run(s, HANG_S);
+		watching_pass_run(s, HANG_S);
 }
 
-static void ask(struct sim *s, int sig)
+void watching_ask(struct sim *s, int sig)
 {
 	struct watching *w = &s->watching;
 
@@ -544,7 +535,7 @@ static void kill_run(struct sim *s)
 	}
 }
 
-static void report_many(struct sim *s, const struct event *ev)
+void watching_many(struct sim *s, const struct event *ev)
 {
 	for (int i = 0; i < MANY; i++) {
 		struct event one = {.kind = EVENT_REPORT, .a = ev->b, .seed = ev->seed};
@@ -595,15 +586,15 @@ void watching_event(struct sim *s, const struct event *ev)
 			w->task->kill_at = w->task->step + 1 + (unsigned)(ev->seed % 8);
 		break;
 	case WATCH_ENDED:
-		ask(s, SIGTERM);
+		watching_ask(s, SIGTERM);
 		break;
 	case WATCH_MISLOADED:
 	case WATCH_RELOADED:
 		w->bad_conf = w->task && what == WATCH_MISLOADED;
-		ask(s, SIGHUP);
+		watching_ask(s, SIGHUP);
 		break;
 	case WATCH_ASKED:
-		ask(s, SIGUSR1);
+		watching_ask(s, SIGUSR1);
 		break;
 	case WATCH_RUN_KILLED:
 		kill_run(s);
@@ -618,12 +609,12 @@ void watching_event(struct sim *s, const struct event *ev)
 		w->blind = !w->blind;
 		break;
 	case WATCH_MANY:
-		report_many(s, ev);
+		watching_many(s, ev);
 		break;
 	default:
 		change_ear(s, what, &w->ear[account], ev->seed);
 	}
-	pass(s, watch_event_ms(ev));
+	watching_pass(s, watch_event_ms(ev));
 }
 
 static void be_run(const void *ctx, int to)
@@ -637,167 +628,5 @@ void watching_run(struct sim *s, const struct event *ev)
 	const struct process what = {.work = be_run, .ctx = ev};
 
 	task_new(s, &what);
-	pass(s, 1000);
-}
-
-/* ---- when nothing fails any more ---- */
-
-static void heal(struct sim *s)
-{
-	struct watching *w = &s->watching;
-
-	w->no_fork = w->disk_full = w->blind = w->bad_conf = false;
-	w->next = NULL;
-	for (int i = 0; i < MAX_ACCOUNTS; i++) {
-		struct ear *x = &w->ear[i];
-
-		x->away = x->refused = x->deaf = x->floods = false;
-		x->hangs = 0;
-		task_wake(s, x->idler);
-	}
-	pass_run(s, HANG_S); /* with the faults that it has */
-	world_heal(s);
-	spamd_heal(&s->spamd);
-}
-
-/*
- * Does a run over it find so many messages that fail each time that it may take nothing else?
- * With the program's own WATCH_SLICE that takes a thousand of them.
- */
-static bool is_clogged(const struct sim *s, int account)
-{
-	int n = 0;
-
-	for (int i = 0; i < s->world.n_mail; i++) {
-		const struct mail *m = &s->world.mail[i];
-
-		n += m->there && s->setup->box[m->box].account == account &&
-		     (m->trouble != TROUBLE_NONE ||
-		      s->setup->temper[m->content] == TEMPER_REFUSED);
-	}
-	return n >= SLICE / 2;
-}
-
-/*
- * Is anything left of what came before this time; told_only: of what was told until then? Not
- * in account `but`.
- */
-static void check_left(struct sim *s, const char *what, int64_t until, bool told_only, int but)
-{
-	const struct setup *h = s->setup;
-	int64_t ripe = (h->hold + h->poll) * 1000 + BACK_OFF_MS;
-
-	pass_run(s, SOON_MS / 1000 / 2);
-	/* What waits for its time, or for another report, is looked at when it is polled. */
-	if (told_only && (h->hold > 0 || h->quorum > 1))
-		return;
-	for (int i = 0; i < s->world.n_mail && !s->broken && !s->model.restored; i++) {
-		const struct mail *m = &s->world.mail[i];
-
-		if (h->box[m->box].account == but || is_clogged(s, h->box[m->box].account) ||
-		    (told_only && (m->told < 0 || m->told > until)) ||
-		    (h->hold > 0 && (s->watching.jumped || s->now - m->date < ripe / 1000 ||
-				     s->ms - until < ripe)))
-			continue;
-		if (model_is_left(s, i))
-			sim_fail(s, what, "message %d, account %d", i, h->box[m->box].account);
-	}
-}
-
-/* While one account hangs, or tells of news all the time, the others are served. */
-static void check_beside(struct sim *s)
-{
-	int account = (int)(s->history->seed % (unsigned)s->setup->n_accounts);
-	struct ear *x = &s->watching.ear[account];
-	int64_t told;
-
-	if (s->history->seed / 8 % 3 == 2)
-		x->floods = true;
-	else
-		x->hangs = 1 + (int)(s->history->seed / 8 % 3);
-	task_wake(s, x->idler);
-	sim_trace(s, "%.3f s: account %d %s", (double)s->ms / 1000, account,
-		  x->floods ? "floods" : "hangs");
-	if (s->setup->n_accounts > 1)
-		world_grows(s);
-	pass(s, s->history->seed / 64 % 2 * 1000);
-	told = s->ms + LATE_MS;
-	s->watching.fair = x->floods;
-	if (x->floods)
-		report_many(s, &s->history->event[0]);
-	world_grows(s);
-	pass(s, LATE_MS + BESIDE_MS);
-	s->watching.fair = false;
-	check_left(s, "an account waits for another one", told, true, account);
-	heal(s);
-	pass(s, BACK_OFF_MS);
-	check_left(s, "what was told is not learned", told, true, -1);
-}
-
-/* Nobody tells of a message, but SIGUSR1 asks for a look at everything. */
-static void check_asked(struct sim *s)
-{
-	for (int i = 0; i < MAX_ACCOUNTS; i++)
-		s->watching.ear[i].deaf = true;
-	world_grows(s);
-	pass(s, 1000);
-	heal(s);
-	for (int i = 0; i < s->world.n_mail; i++)
-		s->world.mail[i].told = s->ms;
-	sim_trace(s, "%.3f s: SIGUSR1", (double)s->ms / 1000);
-	ask(s, SIGUSR1);
-	pass(s, SOON_MS);
-	check_left(s, "SIGUSR1 does not help", s->ms, true, -1);
-}
-
-static void check_day(struct sim *s)
-{
-	struct watching *w = &s->watching;
-	unsigned before[MAX_ACCOUNTS];
-
-	for (int i = 0; i < s->setup->n_accounts; i++)
-		before[i] = w->ear[i].expiries;
-	pass(s, DAY * 1000 + BACK_OFF_MS);
-	pass_run(s, HANG_S);
-	if (!w->recorded || day_of(s, w->expired_at) < day_of(s, s->now - BACK_OFF_MS / 1000))
-		sim_fail(s, "a day passes without expiry", "last at %lld, now %lld",
-			 (long long)w->expired_at, (long long)s->now);
-	for (int i = 0; i < s->setup->n_accounts; i++)
-		if (w->ear[i].expiries - before[i] > 2)
-			sim_fail(s, "a day is expired twice", "account %d: %u times", i,
-				 w->ear[i].expiries - before[i]);
-}
-
-void watching_quiet(struct sim *s)
-{
-	const struct setup *h = s->setup;
-	struct watching *w = &s->watching;
-	int64_t begun;
-
-	sim_trace(s, "nothing fails any more");
-	heal(s);
-	if (h->hold > 0) /* something that waits for its time, while nothing comes */
-		world_grows(s);
-	begun = s->ms;
-	pass(s, BACK_OFF_MS);
-	check_left(s, "what was told is not learned", begun, true, -1);
-	pass(s, (h->hold + h->poll > h->rescan ? h->hold + h->poll : h->rescan) * 1000 +
-		    BACK_OFF_MS);
-	check_left(s, "what was not told is not learned", begun, false, -1);
-	sim_trace(s, "one message for each mailbox");
-	begun = s->ms + LATE_MS;
-	world_grows(s);
-	pass(s, LATE_MS + SOON_MS);
-	check_left(s, "what was told is not learned soon", begun, true, -1);
-	if (!s->broken)
-		check_asked(s);
-	if (!s->broken)
-		check_beside(s);
-	if (!s->broken && s->setup->expire_at != DAILY_NEVER && s->history->seed % 3 == 0)
-		check_day(s);
-	ask(s, SIGTERM);
-	w->start_at = INT64_MAX;
-	for (int i = 0; i < 40 && w->task && !s->broken; i++)
-		pass(s, 1000);
-	w->on = false;
+	watching_pass(s, 1000);
 }

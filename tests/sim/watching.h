@@ -18,7 +18,12 @@
 #include "history.h"
 #include "source/account.h"
 
-enum { SIM_WHOLE_MS = 3000 };
+enum {
+	SIM_WHOLE_MS = 3000,
+	LATE_MS = 20000, /* some news come so late */
+	HANG_S = 200,	 /* a run with a server that hangs has ended */
+	SLICE = 4,	 /* messages, where watch says WATCH_SLICE: a small world */
+};
 
 struct sim;
 struct task;
@@ -46,8 +51,8 @@ struct ear {
 };
 
 struct watched_folder {
-	char path[4];
-	bool news; /* that are to be told at the next look */
+	char path[2]; /* its account's number */
+	bool news;    /* that are to be told at the next look */
 };
 
 struct watching {
@@ -84,8 +89,24 @@ void watching_before(struct sim *s, const struct event *ev);
 void watching_event(struct sim *s, const struct event *ev);
 void watching_run(struct sim *s, const struct event *ev);
 
-/* Nothing fails any more: is all learned, and in time? In the end there is no watch. */
+/* Nothing fails any more: is all learned, and in time? In the end there is no watch (quiet.c).
+ */
 void watching_quiet(struct sim *s);
+
+/* Time passes; watch is started where there is none. */
+void watching_pass(struct sim *s, int64_t ms);
+
+/* Until there is no run at work, but for so long at most: it may hang. */
+void watching_pass_run(struct sim *s, int seconds);
+
+/* Send it a signal. */
+void watching_ask(struct sim *s, int sig);
+
+/* Many reports come at once. */
+void watching_many(struct sim *s, const struct event *ev);
+
+/* The day that begins with the time of the day of expire-at; the simulation is in UTC. */
+int64_t watching_day(const struct sim *s, int64_t when);
 
 /* ---- what the world says ---- */
 
