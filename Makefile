@@ -101,8 +101,11 @@ $(BUILD)/sim/%.o: tests/sim/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call line,CC,$<) $(COMPILE) -c -o $@ $<
 
+# It has processes, folders and a configuration of its own, linked in the place of the program's.
+SIM_WRAP = -Wl,--wrap=run_open,--wrap=run_close,--wrap=accounts_open
+
 $(BUILD)/sim/sim: $(SIM:tests/sim/%.c=$(BUILD)/sim/%.o) $(BUILD)/parts.a
-	$(call line,LD,$@) $(LINK) -o $@ $^ $(LIB_LIBS)
+	$(call line,LD,$@) $(LINK) $(SIM_WRAP) -o $@ $^ $(LIB_LIBS)
 
 sim-program: $(BUILD)/sim/sim
 

@@ -5,13 +5,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/signals.h"
+#include "base/process.h"
 #include "base/stop.h"
 #include "learn/run.h"
 
@@ -29,12 +26,18 @@ struct runner_facts {
 
 /* ---- its output ---- */
 
-/* Of the process, which does one run in its life. */
-static struct {
+/* Passes on what is printed, and tells the parent that the run gets on. */
+struct beating {
+	struct output output;
 	struct runner_facts *facts;
 	const struct output_ops *ops;
 	bool terse; /* without what is the same each time */
-} self;
+};
+
+static struct beating *beating_of(struct output *o)
+{
+	return (struct beating *)o;
+}
 
 static uint64_t settled_in(const struct tally *t)
 {
@@ -53,75 +56,75 @@ static bool is_idle_talk(const struct tally *t)
 	       tally_group(t, GROUP_FAILED) == t->outcome[OUTCOME_UNANSWERED];
 }
 
-static void beat(void)
+/* Returns where it is printed. */
+static const struct output_ops *beat(struct output *o)
 {
-	atomic_fetch_add(&self.facts->beats, 1);
+	atomic_fetch_add(&beating_of(o)->facts->beats, 1);
+	return beating_of(o)->ops;
 }
 
 static void start(struct output *o)
 {
-	if (!self.terse)
-		self.ops->start(o);
+	if (!beating_of(o)->terse)
+		beating_of(o)->ops->start(o);
 }
 
 static void mailbox(struct output *o, struct output_place p, uint64_t n)
 {
-	beat();
-	self.ops->mailbox(o, p, n);
+	beat(o)->mailbox(o, p, n);
 }
 
 static void message(struct output *o, const struct output_message *m)
 {
-	beat();
+	const struct output_ops *to = beat(o);
+
 	/* That is tried again and again, and watch says once that it is. */
-	if (!self.terse || o->verbose || m->outcome != OUTCOME_UNANSWERED)
-		self.ops->message(o, m);
+	if (!beating_of(o)->terse || o->verbose || m->outcome != OUTCOME_UNANSWERED)
+		to->message(o, m);
 }
 
 static void marked(struct output *o, struct output_place p, uint64_t n, const char *mark)
 {
-	beat();
-	self.ops->marked(o, p, n, mark);
+	beat(o)->marked(o, p, n, mark);
 }
 
 static void mailbox_end(struct output *o, struct output_place p, const struct tally *t,
 			const char *why)
 {
-	beat();
-	if (!self.terse || !is_idle_talk(t))
-		self.ops->mailbox_end(o, p, t, why);
+	const struct output_ops *to = beat(o);
+
+	if (!beating_of(o)->terse || !is_idle_talk(t))
+		to->mailbox_end(o, p, t, why);
 }
 
 static void expired(struct output *o, struct output_place p, uint32_t id,
 		    const struct record_message *what, int64_t age)
 {
-	beat();
-	self.ops->expired(o, p, id, what, age);
+	beat(o)->expired(o, p, id, what, age);
 }
 
 static void expire_end(struct output *o, struct output_place p, const struct tally *t)
 {
-	beat();
-	self.ops->expire_end(o, p, t);
+	beat(o)->expire_end(o, p, t);
 }
 
 static void rspamd(struct output *o, const struct output_rspamd *r)
 {
-	self.ops->rspamd(o, r);
+	beating_of(o)->ops->rspamd(o, r);
 }
 
 static void summary(struct output *o, double seconds)
 {
-	if (!self.terse)
-		self.ops->summary(o, seconds);
+	if (!beating_of(o)->terse)
+		beating_of(o)->ops->summary(o, seconds);
 }
 
 static void error(struct output *o, const char *account, const char *text, int exit_status)
 {
-	self.ops->error(o, account, text, exit_status);
+	beating_of(o)->ops->error(o, account, text, exit_status);
 }
 
-static const struct output_ops beating = {
+static const struct output_ops beating_ops = {
     start, mailbox, message, marked, mailbox_end, expired, expire_end, rspamd, summary, error,
 };
 
@@ -139,54 +142,58 @@ static void sum_up(const struct output *o, struct runner_end *end)
 	end->learned = t->outcome[OUTCOME_LEARNED];
 }
 
-static void do_run(const struct runner_job *job, struct runner_end *end)
+static void do_run(const struct runner_job *job, struct runner_facts *facts)
 {
-	struct output output = {
-	    .ops = &beating,
-	    .quiet = job->quiet,
-	    .verbose = job->verbose,
-	    .learns = true,
-	    .expires = job->expires,
-	    .first_error = &end->error,
-	    .command = "watch",
+	struct runner_end *end = &facts->end;
+	struct beating beating = {
+	    .output = {.ops = &beating_ops,
+		       .quiet = job->quiet,
+		       .verbose = job->verbose,
+		       .learns = true,
+		       .expires = job->expires,
+		       .first_error = &end->error,
+		       .command = "watch"},
+	    .facts = facts,
+	    .ops = job->ops,
+	    .terse = job->ops == &output_text,
 	};
+	struct output *o = &beating.output;
 	struct run r = {
 	    .options = {.max = job->max, .account = &job->account, .n_accounts = 1},
 	    .conf = job->conf,
-	    .output = &output,
+	    .output = o,
 	};
 	struct err e;
 
-	output_start(&output);
+	output_start(o);
 	if (run_open(&r, &e) == -1) {
-		output_fail(&output, NULL, &e);
+		output_fail(o, NULL, &e);
 	} else {
-		beat();
-		r.expire.left =
-		    job->conf->retention.max_per_run; /* once a day, as in any run */
+		(void)beat(o);
+		/* Once a day, as in any run. */
+		r.expire.left = job->conf->retention.max_per_run;
 		if (run_all(&r, &e) == -1)
-			output_fail(&output, NULL, &e);
+			output_fail(o, NULL, &e);
 	}
-	sum_up(&output, end);
-	if (!self.terse || end->settled)
-		output_summary(&output);
+	sum_up(o, end);
+	if (!beating.terse || end->settled)
+		output_summary(o);
 	run_close(&r);
 }
 
-static _Noreturn void be_runner(const struct runner_job *job, struct runner_facts *facts,
-				long parent)
+struct running {
+	struct runner_job job;
+	struct runner_facts *facts;
+};
+
+static void work(const void *ctx, int to)
 {
-	signals_worker();
-	if (!signals_end_with(parent))
-		_exit(0);
-	prctl(PR_SET_NAME, "learnspool-run");
-	self.facts = facts;
-	self.ops = job->ops;
-	self.terse = job->ops == &output_text;
-	do_run(job, &facts->end);
+	const struct running r = *(const struct running *)ctx;
+
+	(void)to;
+	do_run(&r.job, r.facts);
 	fflush(stdout);
-	facts->done = true;
-	_exit(0);
+	r.facts->done = true;
 }
 
 /* ---- its parent ---- */
@@ -199,25 +206,18 @@ static int cannot_start(struct err *e)
 
 int runner_start(struct runner *r, const struct runner_job *job, struct err *e)
 {
-	long parent = getpid();
+	struct running what = {.job = *job};
+	const struct process p = {"learnspool-run", work, &what};
+	pid_t pid;
 
-	if (r->facts == NULL) {
-		void *p = mmap(NULL, sizeof *r->facts, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-		if (p == MAP_FAILED)
-			return cannot_start(e);
-		r->facts = p;
-	}
-	memset(r->facts, 0, sizeof *r->facts);
-	fflush(NULL); /* or the child would print it again */
-	r->pid = fork();
-	if (r->pid == 0)
-		be_runner(job, r->facts, parent);
-	if (r->pid == -1) {
-		r->pid = 0;
+	if (r->facts == NULL && (r->facts = process_share(sizeof *r->facts)) == NULL)
 		return cannot_start(e);
-	}
+	memset(r->facts, 0, sizeof *r->facts);
+	what.facts = r->facts;
+	pid = process_start(&p, NULL);
+	if (pid == -1)
+		return cannot_start(e);
+	r->pid = pid;
 	r->beats = 0;
 	r->beat_at = clock_ms();
 	r->stopped = 0;
@@ -245,7 +245,7 @@ bool runner_ended(struct runner *r, struct runner_end *end)
 	if (r->pid == 0)
 		return false;
 	(void)runner_stuck_ms(r);
-	if (waitpid(r->pid, &status, WNOHANG) != r->pid)
+	if (!process_ended(r->pid, &status))
 		return false;
 	r->pid = 0;
 	take_end(r, status, end);
@@ -269,9 +269,9 @@ void runner_stop(struct runner *r)
 	if (r->pid == 0)
 		return;
 	if (r->stopped == 0)
-		kill(r->pid, SIGTERM);
+		process_signal(r->pid, SIGTERM);
 	else if (now - r->stopped > STOP_MS)
-		kill(r->pid, SIGKILL);
+		process_signal(r->pid, SIGKILL);
 	if (r->stopped == 0)
 		r->stopped = now;
 }
@@ -285,6 +285,6 @@ void runner_close(struct runner *r)
 		clock_pause(STEP_MS);
 	}
 	if (r->facts)
-		munmap(r->facts, sizeof *r->facts);
+		process_unshare(r->facts, sizeof *r->facts);
 	r->facts = NULL;
 }

@@ -20,7 +20,8 @@
 enum {
 	AGAIN_MS = 1000,       /* after the first failure ... */
 	AGAIN_MAX_MS = 300000, /* ... and after many, of an account */
-	REFUSED_MS = 60000,    /* a password is not tried as often: who does is shut out */
+	REFUSED_MS = 60000,	  /* A password is not tried as often: Stalwart shuts out */
+	REFUSED_MAX_MS = 3600000, /* for ever who tries a wrong one 100 times a day. */
 	FATAL_MS = 500,	       /* the same of rspamd and the ledger */
 	FATAL_MAX_MS = 30000,
 	STEADY_MS = 60000, /* an idler that lived so long did not fail at its start */
@@ -39,7 +40,7 @@ struct watched {
 
 	bool due, expire; /* a run is to be made; it is to expire, too */
 	bool told;	  /* ... because there was news */
-	bool unanswered;  /* rspamd did not answer some of its messages */
+	bool unserved; /* its last run lacked rspamd or the ledger, for some messages or all */
 	unsigned failures, in_vain;
 	int64_t run_at;	 /* not before this */
 	int64_t look_at; /* due then in any case */
@@ -85,9 +86,11 @@ static int64_t again_at(struct watch *w, unsigned failures, int64_t first, int64
 	return clock_ms() + backoff_ms(failures, dice(w), first, max);
 }
 
-static int64_t first_wait(const struct err *e)
+/* When an account is tried again that failed for this reason. */
+static int64_t account_again_at(struct watch *w, unsigned failures, const struct err *e)
 {
-	return e->kind == ERR_AUTH ? REFUSED_MS : AGAIN_MS;
+	return e->kind == ERR_AUTH ? again_at(w, failures, REFUSED_MS, REFUSED_MAX_MS)
+				   : again_at(w, failures, AGAIN_MS, AGAIN_MAX_MS);
 }
 
 static bool is_listened_to(const struct watched *a)
@@ -130,7 +133,7 @@ static void bury_idler(struct watch *w, struct watched *a, const struct err *e)
 		log_info("%s; listening again", e->text);
 	else
 		trouble_begin(&a->listening, e);
-	a->start_at = again_at(w, ++a->deaths, first_wait(e), AGAIN_MAX_MS);
+	a->start_at = account_again_at(w, ++a->deaths, e);
 }
 
 static void hear_idler(struct watch *w, struct watched *a)
@@ -203,11 +206,26 @@ static bool can_run(const struct watched *a)
 	return a->due && (!is_listened_to(a) || a->idler.ready);
 }
 
-static bool others_wait(const struct watch *w)
+/*
+ * The first that is due of the n that come after the account of the last run, in turn; *next:
+ * when there will be one.
+ */
+static bool choose(const struct watch *w, size_t n, size_t *chosen, int64_t *next)
 {
-	for (size_t i = 0; i < w->n; i++)
-		if (i != w->at && can_run(&w->of[i]) && w->of[i].run_at <= clock_ms())
+	int64_t now = clock_ms();
+
+	for (size_t k = 1; k <= n; k++) {
+		size_t i = (w->at + k) % w->n;
+		const struct watched *a = &w->of[i];
+
+		if (!can_run(a))
+			continue;
+		if (a->run_at <= now) {
+			*chosen = i;
 			return true;
+		}
+		*next = earlier(*next, a->run_at);
+	}
 	return false;
 }
 
@@ -284,13 +302,13 @@ static void record_daily(struct watch *w)
 		w->recorded = expired_at_write(w->conf->ledger, w->expired_at);
 }
 
-/* rspamd and the ledger work, as far as this run needed them. */
+/* A run went well. Where another account lacked them, it may have needed neither. */
 static void end_trouble(struct watch *w)
 {
-	w->failures = 0;
 	for (size_t i = 0; i < w->n; i++)
-		if (w->of[i].unanswered)
+		if (w->of[i].unserved && can_run(&w->of[i]))
 			return;
+	w->failures = 0;
 	trouble_end(&w->trouble, "learning");
 }
 
@@ -334,7 +352,7 @@ static void end_run(struct watch *w, struct runner_end *end)
 	struct err *e = &end->error;
 
 	w->learned += end->learned;
-	a->unanswered = end->unanswered;
+	a->unserved = end->unanswered;
 	if (e->scope == ERR_NONE || e->kind == ERR_DATA) {
 		if (e->kind == ERR_DATA)
 			trouble_begin(&a->running, e);
@@ -347,6 +365,7 @@ static void end_run(struct watch *w, struct runner_end *end)
 	a->due = true;
 	a->expire = a->expire || w->run_expires;
 	if (e->scope == ERR_FATAL && e->kind != ERR_CANCELLED) {
+		a->unserved = true;
 		trouble_begin(&w->trouble, e);
 		w->run_at = again_at(w, ++w->failures, FATAL_MS, FATAL_MAX_MS);
 		return;
@@ -357,40 +376,21 @@ static void end_run(struct watch *w, struct runner_end *end)
 			a->account->name);
 	end_trouble(w);
 	trouble_begin(&a->running, e);
-	a->run_at = again_at(w, ++a->failures, first_wait(e), AGAIN_MAX_MS);
+	a->run_at = account_again_at(w, ++a->failures, e);
 }
 
 /* Have a run that hangs make room for others. Returns when to look at it again. */
 static int64_t watch_over_run(struct watch *w)
 {
-	int64_t now = clock_ms(), stuck = runner_stuck_ms(&w->runner);
+	int64_t now = clock_ms(), stuck = runner_stuck_ms(&w->runner), next = INT64_MAX;
+	size_t other;
 
-	if (!others_wait(w))
-		return INT64_MAX;
+	if (!choose(w, w->n - 1, &other, &next))
+		return next;
 	if (stuck < WATCH_PATIENCE_MS)
 		return now + WATCH_PATIENCE_MS - stuck;
 	runner_stop(&w->runner);
 	return now + WATCH_PATIENCE_MS / 10;
-}
-
-/* The next one that is due, in turn; *next: when there will be one. */
-static bool choose(struct watch *w, size_t *chosen, int64_t *next)
-{
-	int64_t now = clock_ms();
-
-	for (size_t k = 1; k <= w->n; k++) {
-		size_t i = (w->at + k) % w->n;
-		const struct watched *a = &w->of[i];
-
-		if (!can_run(a))
-			continue;
-		if (a->run_at <= now) {
-			*chosen = i;
-			return true;
-		}
-		*next = earlier(*next, a->run_at);
-	}
-	return false;
 }
 
 static void take_end_of_run(struct watch *w)
@@ -406,13 +406,11 @@ static int64_t tend_runs(struct watch *w)
 	int64_t next = INT64_MAX;
 	size_t i;
 
+	if (w->runner.pid == 0 && w->run_at <= clock_ms() && choose(w, w->n, &i, &next))
+		begin_run(w, i);
 	if (w->runner.pid != 0)
 		return watch_over_run(w);
-	if (w->run_at > clock_ms())
-		return w->run_at;
-	if (choose(w, &i, &next))
-		begin_run(w, i);
-	return next;
+	return w->run_at > clock_ms() ? w->run_at : next;
 }
 
 /* ---- from outside ---- */

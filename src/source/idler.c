@@ -2,25 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/signals.h"
+#include "base/process.h"
 
 /*
  * What goes through the pipe: any number of READY and NEWS, and at the end FAILED, a byte for
  * the kind of the error and one for its scope, and its text.
  */
-enum { READY = 'r', NEWS = 'n', FAILED = 'e', HEAD = 2, PIPE_FD = 3 };
-
-enum { SPARE = 64 }; /* descriptors that are left to the runs, which inherit ours */
+enum { READY = 'r', NEWS = 'n', FAILED = 'e', HEAD = 2 };
 
 /* ---- the idler ---- */
 
@@ -57,40 +48,23 @@ static void say_failed(int fd, const struct err *e)
 	(void)!write(fd, line, 1 + HEAD + n);
 }
 
-/* Nothing of the parent's is ours but the pipe: no log, no other pipe, no output. */
-static void become_idler(int fd)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+struct listening {
+	struct account *account;
+	const struct account_listener *times;
+};
 
-	log_open(LOG_TO_STDERR, LOG_LEVEL_NONE);
-	closelog();
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(fd, PIPE_FD);
-	close_range(PIPE_FD + 1, ~0U, 0);
-	(void)fcntl(PIPE_FD, F_SETFD, FD_CLOEXEC);
-	(void)fcntl(PIPE_FD, F_SETFL, O_NONBLOCK);
-	prctl(PR_SET_NAME, "learnspool-idle");
-}
-
-static _Noreturn void be_idler(struct account *a, const struct account_listener *l, int fd,
-			       long parent)
+static void listen_to(const void *ctx, int fd)
 {
-	int pipe_fd = PIPE_FD;
+	const struct listening l = *(const struct listening *)ctx;
 	const struct account_listener to = {.ready = say_ready,
 					    .news = say_news,
-					    .ctx = &pipe_fd,
-					    .poll_ms = l->poll_ms,
-					    .renew_ms = l->renew_ms};
+					    .ctx = &fd,
+					    .poll_ms = l.times->poll_ms,
+					    .renew_ms = l.times->renew_ms};
 	struct err e = {.scope = ERR_NONE};
 
-	signals_default();
-	if (!signals_end_with(parent))
-		_exit(0);
-	become_idler(fd);
-	(void)a->ops->listen(a, &to, &e);
-	say_failed(pipe_fd, &e);
-	_exit(0);
+	(void)l.account->ops->listen(l.account, &to, &e);
+	say_failed(fd, &e);
 }
 
 /* ---- its parent ---- */
@@ -108,42 +82,16 @@ static int cannot_start(const struct account *a, struct err *e)
 		       a->name, strerror(errno));
 }
 
-/* Is there room behind this descriptor? */
-static bool is_room_behind(int fd)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd + SPARE < limit.rlim_cur)
-		return true;
-	errno = EMFILE;
-	return false;
-}
-
 int idler_start(struct idler *i, struct account *a, const struct account_listener *l,
 		struct err *e)
 {
-	long parent = getpid();
-	int fd[2];
+	const struct listening what = {a, l};
+	const struct process p = {"learnspool-idle", listen_to, &what};
+	pid_t pid = process_start(&p, &i->fd);
 
-	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
+	if (pid == -1)
 		return cannot_start(a, e);
-	if (!is_room_behind(fd[1])) {
-		cannot_start(a, e);
-		close(fd[0]);
-		close(fd[1]);
-		return -1;
-	}
-	fflush(NULL); /* or the child would have what is not yet printed, too */
-	i->pid = fork();
-	if (i->pid == 0)
-		be_idler(a, l, fd[1], parent);
-	close(fd[1]);
-	if (i->pid == -1) {
-		i->pid = 0;
-		close(fd[0]);
-		return cannot_start(a, e);
-	}
-	i->fd = fd[0];
+	i->pid = pid;
 	i->ready = i->failing = false;
 	buf_clear(&i->last_words);
 	return 0;
@@ -196,11 +144,8 @@ void idler_stop(struct idler *i)
 {
 	if (i->fd != -1)
 		close(i->fd);
-	if (i->pid > 0) {
-		kill(i->pid, SIGKILL); /* it holds nothing that could be left in between */
-		while (waitpid(i->pid, NULL, 0) == -1 && errno == EINTR)
-			;
-	}
+	if (i->pid > 0)
+		process_kill(i->pid); /* it holds nothing that could be left in between */
 	i->fd = -1;
 	i->pid = 0;
 	i->ready = false;

@@ -76,7 +76,7 @@ static int disk_commit(struct store *s, struct err *e)
 
 	if (!sim_step(sim))
 		return sim_killed(e);
-	if (++d->commits == sim->faults->full_at) {
+	if (++d->commits == sim->faults->full_at || sim->watching.disk_full) {
 		take_back(d);
 		return err_set(e, ERR_FATAL, ERR_TEMPORARY, "ledger: the disk is full");
 	}

@@ -1,5 +1,6 @@
 #include "history.h"
 
+#include "base/daily.h"
 #include "rng.h"
 
 /* One of n ages; what is drawn often finds more. */
@@ -127,7 +128,7 @@ static void draw_run(struct event *ev, const struct setup *s, struct rng *r)
 
 static enum event_kind draw_kind(struct rng *r)
 {
-	static const unsigned char weight[EVENTS] = {
+	static const unsigned char weight[EVENTS_DRAWN] = {
 	    [EVENT_REPORT] = 24, [EVENT_MAIL] = 10,    [EVENT_MOVE] = 12,
 	    [EVENT_FLAG] = 6,	 [EVENT_KEYWORD] = 4,  [EVENT_EXPUNGE] = 4,
 	    [EVENT_TROUBLE] = 4, [EVENT_VALIDITY] = 1, [EVENT_SNAPSHOT] = 4,
@@ -139,7 +140,7 @@ static enum event_kind draw_kind(struct rng *r)
 	int kind = 0;
 
 	if (total == 0)
-		for (int i = 0; i < EVENTS; i++)
+		for (int i = 0; i < EVENTS_DRAWN; i++)
 			total += weight[i];
 	for (n = rng_below(r, total); n >= weight[kind]; kind++)
 		n -= weight[kind];
@@ -174,6 +175,26 @@ static void draw_spools(struct setup *s, uint64_t seed)
 	}
 }
 
+/* In one of four histories watch does the runs; drawn apart as well. */
+static void draw_watch(struct history *h)
+{
+	static const int poll[] = {60, 60, 300}, rescan[] = {600, 1800, 3600};
+	struct rng r = {rng_mix(h->seed, 0x3a7c4)};
+	struct setup *s = &h->setup;
+
+	s->watch = rng_percent(&r, 25);
+	s->poll = poll[rng_below(&r, 3)];
+	s->rescan = rescan[rng_below(&r, 3)];
+	s->expire_at = rng_percent(&r, 20) ? DAILY_NEVER : (int)rng_below(&r, DAILY_MINUTES);
+	for (int i = 0; i < h->n && s->watch; i++) {
+		struct event *ev = &h->event[i];
+
+		ev->dry_first = false;
+		if (ev->kind == EVENT_RUN && rng_percent(&r, 85))
+			ev->kind = EVENT_WATCH;
+	}
+}
+
 void history_draw(struct history *h, uint64_t seed)
 {
 	struct rng r = {seed * 0x9e3779b97f4a7c15u};
@@ -184,6 +205,14 @@ void history_draw(struct history *h, uint64_t seed)
 	h->n = 6 + (int)rng_below(&r, 30);
 	for (int i = 0; i < h->n; i++)
 		draw_event(&h->event[i], &h->setup, &r);
+	draw_watch(h);
+}
+
+int64_t watch_event_ms(const struct event *ev)
+{
+	static const int64_t ms[] = {0, 150, 2000, 15000, 40000, 100000, 700000, 4000000};
+
+	return ms[ev->c % (sizeof ms / sizeof *ms)];
 }
 
 /* ---- for people ---- */
@@ -211,6 +240,9 @@ static void setup_print(const struct setup *s, FILE *f)
 	print_age("untrusted", s->untrusted, f);
 	print_age("failed", s->failed, f);
 	print_age("forget", s->forget, f);
+	if (s->watch)
+		fprintf(f, "\nwatch: poll=%ds rescan=%ds expire-at=%d", s->poll, s->rescan,
+			s->expire_at);
 	fprintf(f, "\ncontents:");
 	for (int i = 0; i < CONTENTS; i++)
 		fprintf(f, " %d=%s", i, temper[s->temper[i]]);
@@ -250,15 +282,23 @@ static void faults_print(const struct faults *x, FILE *f)
 
 void event_print(const struct event *ev, FILE *f)
 {
-	static const char *const name[EVENTS] = {
-	    "report",	"mail",	    "move",    "flag",	"keyword", "expunge", "trouble",
-	    "validity", "snapshot", "restore", "clock", "rspamd",  "ledger",  "run"};
+	static const char *const name[EVENTS] = {"report",   "mail",	"move",	   "flag",
+						 "keyword",  "expunge", "trouble", "validity",
+						 "snapshot", "restore", "clock",   "rspamd",
+						 "ledger",   "run",	"watch"};
 	static const char *const job[] = {"run", "learn", "expire"};
+	static const char *const what[WATCH_WHATS] = {
+	    "",		  "killed",  "ended",	  "reloaded",	 "misloaded", "asked",
+	    "run-killed", "no-fork", "disk-full", "line-breaks", "deaf",      "floods",
+	    "hangs",	  "away",    "refused",	  "blind",	 "many"};
 
 	fprintf(f, "%s", ev->kind == EVENT_RUN ? job[ev->job] : name[ev->kind]);
 	if (ev->at)
 		fprintf(f, " in-run-at=%u", ev->at);
-	if (ev->kind != EVENT_RUN)
+	if (ev->kind == EVENT_WATCH)
+		fprintf(f, " %s account=%u for %llds", what[ev->a % WATCH_WHATS],
+			ev->b % MAX_ACCOUNTS, (long long)watch_event_ms(ev) / 1000);
+	else if (ev->kind != EVENT_RUN)
 		return;
 	if (ev->max >= 0)
 		fprintf(f, " --max=%d", ev->max);

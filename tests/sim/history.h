@@ -56,6 +56,8 @@ struct setup {
 	int64_t quorum_within, hold;
 	bool deliver_to_reporter, senders, skip_encrypted, move;
 	int64_t learned, known, skipped, untrusted, failed, forget;
+	bool watch;		     /* it stays up, and runs are its */
+	int poll, rescan, expire_at; /* struct conf_watch */
 };
 
 enum event_kind {
@@ -74,7 +76,31 @@ enum event_kind {
 	EVENT_RSPAMD, /* rspamd or its Redis goes, comes back, or forgets */
 	EVENT_LEDGER, /* the ledger is lost, or reset --retrain */
 	EVENT_RUN,
+	EVENTS_DRAWN,		    /* ---- what follows takes the place of runs */
+	EVENT_WATCH = EVENTS_DRAWN, /* something happens to watch, or to what it listens to */
 	EVENTS,
+};
+
+/* What an EVENT_WATCH is; b says to which account, c how long it takes. */
+enum watch_what {
+	WATCH_NOTHING, /* but time passes */
+	WATCH_KILLED,
+	WATCH_ENDED,	   /* SIGTERM */
+	WATCH_RELOADED,	   /* SIGHUP */
+	WATCH_MISLOADED,   /* SIGHUP, and the configuration is bad */
+	WATCH_ASKED,	   /* SIGUSR1 */
+	WATCH_RUN_KILLED,  /* whatever its run does */
+	WATCH_NO_FORK,	   /* processes cannot be started, or can again */
+	WATCH_DISK_FULL,   /* the ledger's disk is full, or is not any more */
+	WATCH_LINE_BREAKS, /* an idler ends */
+	WATCH_DEAF,	   /* an idler hears nothing any more, or hears again */
+	WATCH_FLOODS,	   /* news for nothing, or no more of them */
+	WATCH_HANGS,	   /* a server hangs, or does not any more */
+	WATCH_AWAY,	   /* nobody is there, or somebody is again */
+	WATCH_REFUSED,	   /* the password is wrong, or right again */
+	WATCH_BLIND,	   /* the kernel watches no folders, or does again */
+	WATCH_MANY,	   /* many reports at once */
+	WATCH_WHATS,
 };
 
 enum job { JOB_RUN, JOB_LEARN, JOB_EXPIRE };
@@ -112,6 +138,9 @@ struct history {
 };
 
 void history_draw(struct history *h, uint64_t seed);
+
+/* How long an EVENT_WATCH takes, with the time that passes after it. */
+int64_t watch_event_ms(const struct event *ev);
 
 /* For people. */
 void history_print(const struct history *h, FILE *f);

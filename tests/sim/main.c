@@ -3,6 +3,7 @@
  * one seed, tell what happens in it. Ends with 1 at the first history that fails, which is
  * printed, shortened; with -k it goes on, and counts which check failed how often.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,9 @@ int main(int argc, char **argv)
 		if (*colon && !number(colon + 1, strlen(colon + 1), &last))
 			return usage();
 	}
+	setenv("TZ", "UTC0", 1);
+	tzset();
+	signal(SIGPIPE, SIG_IGN);
 	mime_init();
 	log_open(LOG_TO_STDERR, LOG_LEVEL_NONE);
 	failed =

@@ -296,7 +296,7 @@ void model_run_begins(struct sim *s, bool dry)
 	}
 }
 
-void model_run_ends(struct sim *s, bool complete, bool cut_short)
+void model_run_ends(struct sim *s, const char *account, bool complete, bool cut_short)
 {
 	s->model.cuts += cut_short;
 	for (int i = 0; i < s->world.n_mail; i++) {
@@ -304,6 +304,8 @@ void model_run_ends(struct sim *s, bool complete, bool cut_short)
 		observe(s, i);
 	}
 	for (int i = 0; complete && i < s->setup->n_boxes; i++) {
+		if (account && account != s->names[s->setup->box[i].account])
+			continue;
 		/* A run may not notice at once that a mailbox was restored. */
 		s->model.unsure[i] = s->model.restored;
 		s->model.whole[i] = true;
@@ -427,6 +429,19 @@ static bool may_wait(const struct sim *s, const struct record_message *r, const 
 	default:
 		return false;
 	}
+}
+
+bool model_is_left(struct sim *s, int mail)
+{
+	const struct mail *m = &s->world.mail[mail];
+	struct record_message r;
+
+	if (!m->there || m->trouble != TROUBLE_NONE)
+		return false;
+	if (!read_record(s, m, &r) || !is_about(s, &r, m))
+		return true;
+	return r.state < STATE_SETTLED && !may_wait(s, &r, m) &&
+	       (r.outcome != OUTCOME_HELD || s->setup->quorum <= 1);
 }
 
 static void check_settled(struct sim *s, int mail)

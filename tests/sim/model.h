@@ -72,8 +72,11 @@ void model_marks(struct sim *s, int box, const struct ranges *ids);
 void model_removes(struct sim *s, int box, const struct ranges *ids,
 		   const struct source_removal *how);
 
-/* complete: it went through everything, and nothing failed. */
-void model_run_ends(struct sim *s, bool complete, bool cut_short);
+/* complete: it went through all of this account (NULL: of all), and nothing failed. */
+void model_run_ends(struct sim *s, const char *account, bool complete, bool cut_short);
+
+/* Should a run that does everything there is to do have come to an end with this message? */
+bool model_is_left(struct sim *s, int mail);
 
 /* ---- when nothing has failed for some runs ---- */
 

@@ -72,6 +72,8 @@ bool sim_step(struct sim *s)
 {
 	const struct faults *f = s->faults;
 
+	if (s->tasks.now && !s->dead)
+		tasks_pass(s, 1 + (int64_t)(rng_mix(s->fault_seed, s->step) % 4));
 	if (s->dead)
 		return false;
 	s->step++;
@@ -83,7 +85,10 @@ bool sim_step(struct sim *s)
 	if (s->step == f->kill_at) {
 		s->dead = true;
 		/* Nothing that it does has an effect; it ends the sooner for being asked to. */
-		stop_request(SIGKILL);
+		if (s->tasks.now)
+			task_dies(s);
+		else
+			stop_request(SIGKILL);
 		sim_trace(s, "    killed");
 	}
 	return !s->dead;
@@ -200,36 +205,57 @@ static const struct output_ops print_ops = {
     print_expired, print_expire_end, print_rspamd,  print_summary, print_error,
 };
 
+/* What the runs of watch print is only traced: they are many, and no dry run foretells them. */
+
+static struct sim *playing;
+
+static void trace_message(struct output *o, const struct output_message *m)
+{
+	(void)o;
+	if (!playing->dead)
+		sim_trace(playing, "    printed: %s %s UID %u: %s", m->place.account,
+			  m->place.mailbox, m->id, outcome_name(m->outcome));
+}
+
+static void trace_error(struct output *o, const char *account, const char *text, int status)
+{
+	(void)o;
+	(void)account;
+	sim_trace(playing, "    error %d: %s", status, text);
+}
+
+static void trace_expired(struct output *o, struct output_place p, uint32_t id,
+			  const struct record_message *what, int64_t age)
+{
+	(void)o;
+	(void)what;
+	(void)age;
+	sim_trace(playing, "    printed: %s %s UID %u: expired", p.account, p.mailbox, id);
+}
+
+const struct output_ops sim_watch_ops = {
+    print_start,   print_mailbox,    trace_message, print_marked,  print_mailbox_end,
+    trace_expired, print_expire_end, print_rspamd,  print_summary, trace_error,
+};
+
 /* ---- one run ---- */
 
-static void begin_process(struct sim *s, const struct event *ev, bool dry)
+int sim_open_run(struct sim *s, struct run *r, const struct faults *f, uint64_t seed,
+		 struct err *e)
 {
-	s->faults = dry ? &no_faults : &ev->faults;
-	s->fault_seed = ev->seed;
+	if (s->locked)
+		return err_set(e, ERR_FATAL, ERR_TEMPORARY, "ledger: another run is at work");
+	s->locked = true;
+	s->at_work = s->tasks.now;
+	s->faults = f;
+	s->fault_seed = seed;
 	s->step = 0;
 	s->dead = false;
 	s->disk.commits = 0;
-	stop_request(0);
 	spamd_begin(&s->spamd);
-	model_run_begins(s, dry);
-}
-
-static void end_process(struct sim *s, const struct event *ev, bool complete)
-{
-	bool cut_short = s->dead || stop_requested() || (ev->faults.full_at && !complete);
-
-	spamd_end(&s->spamd, cut_short);
-	s->dead = false;
-	stop_request(0);
-	s->latest = s->now > s->latest ? s->now : s->latest;
-	do_due(s, true);
-	s->faults = &no_faults;
-	model_run_ends(s, complete, cut_short);
-}
-
-static int open_run(struct sim *s, struct run *r, struct err *e)
-{
+	model_run_begins(s, r->options.dry_run);
 	server_accounts(s, &r->accounts);
+	r->conf = &s->conf;
 	r->reporter_key = s->key;
 	if (r->output->learns)
 		r->rspamd = &s->spamd.rspamd;
@@ -251,6 +277,26 @@ static void check_summary(struct sim *s, const struct tally *t)
 				 (unsigned long long)r->heard[c]);
 }
 
+void sim_close_run(struct sim *s, struct run *r, bool complete)
+{
+	bool whole =
+	    complete && r->output->total.left == 0 && !r->options.dry_run && r->output->learns;
+	bool cut_short = s->dead || stop_requested() || (s->faults->full_at && !whole);
+
+	if (!s->dead && !r->options.dry_run && r->output->learns)
+		check_summary(s, &r->output->total);
+	__real_run_close(r);
+	spamd_end(&s->spamd, cut_short);
+	s->dead = false;
+	s->latest = s->now > s->latest ? s->now : s->latest;
+	do_due(s, true);
+	s->faults = &no_faults;
+	s->locked = false;
+	s->at_work = NULL;
+	model_run_ends(s, r->options.n_accounts ? r->options.account[0] : NULL, whole,
+		       cut_short);
+}
+
 /* Returns whether the run came to its end, and nothing failed. */
 static bool do_run(struct sim *s, const struct event *ev, bool dry, struct printed *out)
 {
@@ -260,25 +306,25 @@ static bool do_run(struct sim *s, const struct event *ev, bool dry, struct print
 	struct err e = {.scope = ERR_NONE};
 	bool complete;
 
+	if (s->locked) {
+		sim_trace(s, "    another run is at work");
+		return false;
+	}
 	*out = (struct printed){.output = {.ops = &print_ops,
 					   .dry_run = dry,
 					   .learns = ev->job != JOB_EXPIRE,
 					   .expires = ev->job != JOB_LEARN,
 					   .command = "sim"},
 				.sim = s};
-	begin_process(s, ev, dry);
-	complete = open_run(s, &r, &e) == 0 && run_all(&r, &e) == 0 &&
-		   out->output.status == EXIT_DONE && !s->dead;
+	complete = sim_open_run(s, &r, dry ? &no_faults : &ev->faults, ev->seed, &e) == 0 &&
+		   run_all(&r, &e) == 0 && out->output.status == EXIT_DONE && !s->dead;
 	if (e.scope != ERR_NONE)
 		sim_trace(s, "    ended: %s", e.text);
-	if (!s->dead && !dry && r.output->learns)
-		check_summary(s, &out->output.total);
-	run_close(&r);
 	if (e.scope == ERR_FATAL)
 		s->model.cuts++;
-	end_process(s, ev,
-		    complete && out->output.total.left == 0 && !dry && ev->max < 0 &&
-			ev->job != JOB_EXPIRE);
+	sim_close_run(s, &r, complete && ev->max < 0);
+	if (s->tasks.now == NULL)
+		stop_request(0);
 	return complete;
 }
 
@@ -347,10 +393,21 @@ static void run_after_dry_run(struct sim *s, const struct event *ev)
 		compare(s, &dry, &real);
 }
 
+void sim_run(struct sim *s, const struct event *ev)
+{
+	static struct printed out;
+
+	do_run(s, ev, false, &out);
+}
+
 static void run_event(struct sim *s, const struct event *ev)
 {
 	static struct printed out;
 
+	if (s->watching.on) {
+		watching_run(s, ev);
+		return;
+	}
 	if (ev->dry_first && s->n_due == 0)
 		run_after_dry_run(s, ev);
 	else
@@ -383,6 +440,7 @@ static void set_conf(struct sim *s)
 			  .action = h->move ? CONF_MOVE : CONF_DELETE,
 			  .move_to = archive,
 			  .max_per_run = h->max_per_run},
+	    .watch = {.poll = h->poll, .rescan = h->rescan, .expire_at = h->expire_at},
 	    .max_size = MAX_SIZE,
 	    .skip_encrypted = h->skip_encrypted,
 	};
@@ -400,21 +458,29 @@ static void begin(struct sim *s, const struct history *h, bool trace)
 		snprintf(s->owners[i], sizeof s->owners[i], "u%d@example.org", i);
 	snprintf(s->owners[USERS], sizeof s->owners[USERS], "m%d@evil.example", USERS);
 	set_conf(s);
+	playing = s;
 	time_of(s);
+	tasks_begin(s);
 	disk_new(&s->disk, s);
 	world_new(s);
 	spamd_new(&s->spamd, s);
 	model_new(s);
+	watching_new(s);
 }
 
 static void do_event(struct sim *s, const struct event *ev)
 {
-	s->now += 1 + (int64_t)(ev->seed % 100);
+	if (s->watching.on)
+		watching_before(s, ev);
+	else
+		s->now += 1 + (int64_t)(ev->seed % 100);
 	s->latest = s->now > s->latest ? s->now : s->latest;
 	if (ev->at > 0)
 		s->due[s->n_due++] = ev;
 	else if (ev->kind == EVENT_RUN)
 		run_event(s, ev);
+	else if (ev->kind == EVENT_WATCH)
+		watching_event(s, ev);
 	else
 		world_event(s, ev);
 }
@@ -460,8 +526,13 @@ void sim_play(struct sim *s, const struct history *h, bool trace)
 		}
 		do_event(s, &h->event[i]);
 	}
+	if (!s->broken && s->watching.on) {
+		do_due(s, true);
+		watching_quiet(s);
+	}
 	if (!s->broken)
 		quiet_down(s);
+	tasks_end(s);
 	disk_free(&s->disk);
 	time_of(NULL);
 }

@@ -63,6 +63,8 @@ static int pass(struct sim_account *a, struct err *e)
 		return sim_killed(e);
 	if (is_spool(a))
 		return 0; /* a folder has no connection that breaks */
+	if (watching_hangs(a->sim, a->number, e) == -1)
+		return -1;
 	if (!a->alive || breaks_here(a->sim))
 		return cut(a, e);
 	return 0;
@@ -111,7 +113,7 @@ static int take_all(struct sim_source *x, struct err *e)
 	for (int i = 0; i < s->world.n_mail; i++) {
 		const struct mail *m = &s->world.mail[i];
 
-		if (!m->there || m->box != x->box || m->uid != 0)
+		if (!m->there || m->box != x->box || m->uid != 0 || m->whole_at > s->ms)
 			continue;
 		x->source.count++;
 		if (x->source.read_only) {
@@ -482,6 +484,9 @@ static int sim_connect(struct account *account, struct err *e)
 	if ((int)a->sim->faults->down == a->number + 1)
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "account %s: nobody there",
 			       account->name);
+	if (watching_hangs(a->sim, a->number, e) == -1 ||
+	    watching_refuses(a->sim, a->number, e) == -1)
+		return -1;
 	a->alive = true;
 	return 0;
 }
@@ -522,11 +527,35 @@ static void sim_free(struct account *account)
 	free(account);
 }
 
+static int sim_listen(struct account *account, const struct account_listener *l, struct err *e)
+{
+	const struct sim_account *a = (struct sim_account *)account;
+
+	return watching_listen(a->sim, a->number, l, e);
+}
+
+static const char *sim_folder(const struct account *account, size_t i)
+{
+	const struct sim_account *a = (const struct sim_account *)account;
+
+	return i == 0 ? a->sim->watching.folder[a->number].path : NULL;
+}
+
 static const struct account_ops account_ops = {
     .connect = sim_connect,
     .source = sim_source,
     .disconnect = sim_disconnect,
     .free = sim_free,
+    .listen = sim_listen,
+};
+
+static const struct account_ops spool_ops = {
+    .connect = sim_connect,
+    .source = sim_source,
+    .disconnect = sim_disconnect,
+    .free = sim_free,
+    .folder = sim_folder,
+    .whole_ms = SIM_WHOLE_MS,
 };
 
 static struct account *make_account(struct sim *s, int number)
@@ -541,6 +570,8 @@ static struct account *make_account(struct sim *s, int number)
 			a->first = i;
 			a->account.n++;
 		}
+	if (is_spool(a))
+		a->account.ops = &spool_ops;
 	return &a->account;
 }
 

@@ -71,7 +71,7 @@ static bool simplify_event(struct history *h, int i, const char *broken)
 {
 	struct event ev = h->event[i];
 
-	if (ev.kind == EVENT_RUN)
+	if (ev.kind == EVENT_RUN || ev.kind == EVENT_WATCH)
 		return simplify_run(h, i, broken);
 	ev.at = 0;
 	return try_event(h, i, ev, broken);

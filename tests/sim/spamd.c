@@ -222,14 +222,16 @@ static void spamd_wait(struct rspamd *rspamd, int fd, short events, int ms)
 
 	(void)fd;
 	(void)events;
-	if (has_answer(r))
+	if (has_answer(r) && !s->dead)
 		return;
 	if (!sim_step(s) || f == NULL || f->due > s->ms + ms) {
-		s->ms += ms;
+		sim_wait(s, ms);
 		return;
 	}
 	if (f->due > s->ms)
-		s->ms = f->due;
+		sim_wait(s, f->due - s->ms);
+	if (s->dead) /* it was killed while it waited */
+		return;
 	if (s->faults->slow)
 		s->now++;
 	answer(r, f, false);

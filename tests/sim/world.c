@@ -103,6 +103,7 @@ static void place(struct sim *s, int box, struct mail m)
 	w->mail[w->n_mail] = m;
 	changed(s, box);
 	model_arrives(s, w->n_mail++);
+	watching_arrives(s, w->n_mail - 1);
 	sim_trace(s,
 		  "    message %d: content %d by user %d, size %u, in %s of account %d as "
 		  "UID %u",
@@ -368,6 +369,7 @@ void world_event(struct sim *s, const struct event *ev)
 {
 	int box = (int)(ev->a % (unsigned)s->setup->n_boxes);
 
+	watching_loses(s, ev);
 	switch (ev->kind) {
 	case EVENT_REPORT:
 		report(s, ev);
@@ -412,6 +414,7 @@ void world_event(struct sim *s, const struct event *ev)
 		lose_ledger(s, ev);
 		break;
 	case EVENT_RUN:
+	case EVENT_WATCH:
 	case EVENTS:
 		break;
 	}

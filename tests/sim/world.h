@@ -41,7 +41,9 @@ struct mail {
 	bool raced;    /* its flags changed in the middle of this run */
 	bool tampered; /* somebody touched its keywords after it came here */
 	enum trouble trouble;
-	bool for_ever; /* the trouble does not end */
+	bool for_ever;	  /* the trouble does not end */
+	int64_t told;	  /* by s->ms: when watch was told of it; -1: it was not */
+	int64_t whole_at; /* in a spool: until then it is still being written */
 };
 
 struct backup {

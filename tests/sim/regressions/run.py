@@ -97,6 +97,113 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("spool", "who reports is whom the message names, not whose file it is", [
         ("src/learn/message.c", "who = m->reporter[0] ? m->reporter", "who = 0 ? m->reporter"),
     ]),
+    # What watch decides.
+    ("W1", "news make no run", [
+        ("src/learn/watch.c", "if (rc == 1) a->due = a->told = true;", ""),
+    ]),
+    ("W2", "news while a run goes on are lost", [
+        ("src/learn/watch.c", "a->due = a->due || end->more;", "a->due = end->more;"),
+    ]),
+    ("W3", "what a slice leaves waits", [
+        ("src/learn/watch.c", "a->due = a->due || end->more;", ""),
+    ]),
+    ("W4", "a failed run is not made again", [
+        ("src/learn/watch.c", "a->due = true; a->expire = a->expire || w->run_expires;",
+         "a->expire = a->expire || w->run_expires;"),
+    ]),
+    ("W5", "what rspamd did not answer is not tried again", [
+        ("src/learn/watch.c", "trouble_begin(&w->trouble, &e); a->due = true;", ""),
+    ]),
+    ("W6", "nothing waits after a failure", [
+        ("src/learn/watch.c", "return clock_ms() + backoff_ms(failures, dice(w), first, max);",
+         "return clock_ms() + 0 * backoff_ms(failures, dice(w), first, max);"),
+    ]),
+    ("W7", "a wrong password is tried like anything else", [
+        ("src/learn/watch.c", "return e->kind == ERR_AUTH ?",
+         "return e->kind == ERR_OK ?"),
+    ]),
+    ("W8", "news that are none do not slow it down", [
+        ("src/learn/watch.c", "a->in_vain > IN_VAIN", "a->in_vain > 1000000"),
+    ]),
+    ("W9", "nothing is looked at by time", [
+        ("src/learn/watch.c", "if (a->look_at <= now) { a->due = true;", "if (a->look_at <= now) {"),
+    ]),
+    ("W10", "a file that was only begun is not looked at again", [
+        ("src/learn/watch.c", "if (a->account->ops->whole_ms > 0)", "if (0)"),
+    ]),
+    ("W11", "an idler that ended is not started again", [
+        ("src/learn/watch.c", "a->start_at = account_again_at(w, ++a->deaths, e);",
+         "a->start_at = account_again_at(w, ++a->deaths, e) ? INT64_MAX : 0;"),
+    ]),
+    ("W12", "an account has two idlers", [
+        ("src/learn/watch.c", "if (a->idler.pid != 0) continue;", ""),
+    ]),
+    ("W13", "two runs at once", [
+        ("src/learn/watch.c", "if (w->runner.pid == 0 && w->run_at", "if (w->run_at"),
+    ]),
+    ("W14", "a run that hangs holds up the others", [
+        ("src/learn/watch.c", "runner_stop(&w->runner); return", "return"),
+    ]),
+    ("W15", "a run that hangs is looked at only at the next turn", [
+        ("src/learn/watch.c", "begin_run(w, i); if (w->runner.pid != 0)",
+         "{ begin_run(w, i); return next; } if (w->runner.pid != 0)"),
+    ]),
+    ("W16", "a run that does not stop is not killed", [
+        ("src/learn/runner.c", "process_signal(r->pid, SIGKILL);", ";"),
+    ]),
+    ("W17", "a signal waits for a run that hangs", [
+        ("src/learn/runner.c", "runner_stop(r); clock_pause(STEP_MS);", "clock_pause(STEP_MS);"),
+    ]),
+    ("W18", "one account always comes first", [
+        ("src/learn/watch.c", "size_t i = (w->at + k) % w->n;", "size_t i = k - 1;"),
+    ]),
+    ("W19", "a run that needs no disk ends the waiting for the disk", [
+        ("src/learn/watch.c", "if (w->of[i].unserved && can_run(&w->of[i])) return;", ""),
+    ]),
+    ("W20", "a failed run has expired, too", [
+        ("src/learn/watch.c", "a->expire = a->expire || w->run_expires;", ""),
+    ]),
+    ("W21", "a day is recorded as expired when it begins", [
+        ("src/learn/watch.c", "if (w->of[i].expire) return;", ""),
+    ]),
+    ("W22", "it is not known that a day was expired", [
+        ("src/learn/watch.c", "w->expired_at = clock_now(); w->recorded = false;",
+         "w->recorded = false;"),
+    ]),
+    ("W23", "each start begins the day anew", [
+        ("src/learn/watch.c", "w->recorded = expired_at_read(w->conf->ledger, &w->expired_at);", ""),
+    ]),
+    ("W24", "a bad configuration takes over", [
+        ("src/command/cmd_watch.c", "not reloaded, the old configuration stays: %s\", e.text);",
+         "%s\", e.text); stop_request(15);"),
+    ]),
+    ("W25", "SIGUSR1 is not heard", [
+        ("src/learn/watch.c", "w->of[i].due = true; w->of[i].run_at",
+         "w->of[i].run_at"),
+    ]),
+    ("W26", "idlers are not waited for", [
+        ("src/learn/watch.c", "if (w->of[i].idler.fd != -1)", "if (0)"),
+    ]),
+    ("W27", "to be ready is no news", [
+        ("src/source/idler.c", "news = news || !i->failing;", "news = news || data[at] == NEWS;"),
+    ]),
+    ("W28", "a folder's news are another account's", [
+        ("src/learn/folders.c", "t->folders->owner[folder]", "t->folders->owner[0 * folder]"),
+    ]),
+    ("W29", "a folder watch that was refused is not tried again", [
+        ("src/learn/folders.c", "f->open_at = clock_ms() + AGAIN_MS;", "f->open_at = INT64_MAX;"),
+    ]),
+    ("W30", "a run that was killed has done its work", [
+        ("src/learn/runner.c", "*end = r->facts->end; if (r->facts->done) return;",
+         "*end = r->facts->end; return;"),
+    ]),
+    ("W31", "accounts that cannot be reached are run all the same", [
+        ("src/learn/watch.c", "return a->due && (!is_listened_to(a) || a->idler.ready);",
+         "return a->due;"),
+    ]),
+    ("W32", "what is held is not polled", [
+        ("src/learn/watch.c", "is_told && !held", "is_told || held"),
+    ]),
     # The rules of docs/design.md themselves.
     ("rule 1", "removed before \"purging\" is on disk", [
         ("src/learn/expire.c", "if (rc == 0) rc = ledger_commit(p->x->ledger, e);", ""),
