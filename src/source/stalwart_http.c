@@ -84,7 +84,8 @@ static int method_error(const struct stalwart_http *h, const json_t *answer, con
 		    "before it users' Junk folders over IMAP (docs/stalwart.md)",
 		    h->conf->name, method);
 	text_visible(words, sizeof words, text ? text : "", text ? strlen(text) : 0);
-	return err_set(e, ERR_SERVER, ERR_TEMPORARY, "stalwart %s: %s: %.60s%s%s",
+	return err_set(e, ERR_SERVER, ERR_TEMPORARY,
+		       "stalwart %s: %s: %.60s%s%s; see its log, the next run tries again",
 		       h->conf->name, method, type ? type : "an error", words[0] ? ": " : "",
 		       words);
 }
