@@ -311,26 +311,47 @@ static int find_decision(struct samples *s, const struct sample *sample, uint32_
 	return rc;
 }
 
+/*
+ * Put the new sample into the chain of its user's decisions on this content, the last of which
+ * is found by blob_key. Of several servers each dates by its own clock: a new one may be older.
+ */
+static int chain(struct samples *s, struct sample *sample, uint32_t number, struct err *e)
+{
+	struct sample last;
+	struct key key;
+	uint32_t n = 0;
+	int rc = find_decision(s, sample, &n, e);
+
+	if (rc == 1)
+		rc = samples_get(s, n, &last, e);
+	if (rc == -1)
+		return -1;
+	sample->older = rc == 1 ? n : 0;
+	if (rc == 1 && last.date > sample->date) {
+		sample->class = CLASS_NONE;
+		sample->older = last.older;
+		last.older = number;
+		return put_sample(s, n, &last, e);
+	}
+	if (rc == 1 && samples_ignore(s, n, e) == -1)
+		return -1;
+	blob_key(&key, s->server, sample);
+	return put_number(s, &key, number, e);
+}
+
 int samples_add(struct samples *s, struct sample *sample, struct err *e)
 {
 	uint32_t number = s->next;
 	struct key key;
-	int rc;
 
 	if (number == UINT32_MAX)
 		return err_set(e, ERR_SERVER, ERR_LOCAL,
 			       "stalwart %s: no numbers are left for its samples; rename its "
 			       "block in the configuration",
 			       s->server);
-	sample->older = 0;
-	rc = find_decision(s, sample, &sample->older, e);
-	if (rc == -1 || (rc == 1 && samples_ignore(s, sample->older, e) == -1))
-		return -1;
-	blob_key(&key, s->server, sample);
-	if (put_number(s, &key, number, e) == -1)
-		return -1;
 	name_key(&key, s->server, sample->name);
-	if (put_number(s, &key, number, e) == -1 || put_sample(s, number, sample, e) == -1)
+	if (chain(s, sample, number, e) == -1 || put_number(s, &key, number, e) == -1 ||
+	    put_sample(s, number, sample, e) == -1)
 		return -1;
 	s->next++;
 	s->count[sample->class]++;

@@ -66,7 +66,8 @@ int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct
 
 /*
  * Give it the next number, and set older: where a user has changed his mind about a content,
- * his decision before gets class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
+ * only the decision with the latest date (of two with the same, the one that is added later)
+ * keeps its class. ERR_SERVER/ERR_LOCAL where no number is left.
  */
 int samples_add(struct samples *s, struct sample *sample, struct err *e);
 
