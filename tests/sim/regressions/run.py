@@ -72,7 +72,8 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("S3", "a message omitted twice is never looked at again", [
         ("src/learn/intake.c",
          "return intake_settle(in, c, NULL, OUTCOME_UNREADABLE, listed_only, e);",
-         "{ decided(in, c, OUTCOME_NONE, NULL); return ledger_message_del(in->with.ledger, c->box, c->id, e); }"),
+         "{ decided(in, c, OUTCOME_NONE, NULL); "
+         "return ledger_message_del(in->with.ledger, c->box, c->id, e); }"),
     ]),
     ("S4", "records of messages that left hide new ones", [
         ("src/learn", "fewer ? &b->known : &waits", "fewer ? &waits : &waits"),
