@@ -15,6 +15,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -102,13 +103,13 @@ def run_seeds() -> Counts:
     return Counts(passed, len(failures), 0, tuple(failures))
 
 
-def run_sim() -> Counts:
+def run_sim(output: IO[str]) -> Counts:
     """Histories of a fixed range of seeds; make sim SEEDS=... for more. One test."""
-    result = subprocess.run([ROOT / SAN / "sim/sim", "-j", "2", SIM_SEEDS], cwd=ROOT,
+    result = subprocess.run([ROOT / SAN / "sim/sim", "-j", "1", SIM_SEEDS], cwd=ROOT,
                             capture_output=True, text=True, env={**os.environ, **SANITIZED})
-    print(f"sim: {result.stdout.splitlines()[-1] if result.stdout else 'nothing'}", flush=True)
+    print(f"sim: {result.stdout.splitlines()[-1] if result.stdout else 'nothing'}", file=output)
     if result.returncode:
-        print(result.stdout, result.stderr, sep="\n", flush=True)
+        print(result.stdout, result.stderr, sep="\n", file=output)
         return Counts(0, 1, 0, ("sim",))
     return Counts(1, 0, 0)
 
@@ -143,13 +144,15 @@ def run_pytest(words: list[str], output: IO[str] | None) -> Counts:
 
 
 def run_system(words: list[str]) -> list[Counts]:
-    """The system tests: those that were asked for, or all, a process for each part."""
+    """The system tests: those that were asked for, or all, a process for each part, and beside
+    them the simulator, since they mostly wait."""
     if words:
         return [run_pytest(words, None)]
     first, *others = parts()
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
-        outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in others]
-        beside = [pool.submit(run_pytest, *job) for job in zip(others, outputs)]
+    jobs = [partial(run_pytest, part) for part in others] + [run_sim]
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(len(jobs)) as pool:
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in jobs]
+        beside = [pool.submit(job, output) for job, output in zip(jobs, outputs)]
         counts = [run_pytest(first, None), *(run.result() for run in beside)]
         for output in outputs:
             output.seek(0)
@@ -164,7 +167,6 @@ def main() -> int:
          "CFLAGS=-O1 -g")
     counts = [run_unit(binary) for binary in built("unit", "*/test_*.c")]
     counts.append(run_seeds())
-    counts.append(run_sim())
     counts += run_system(sys.argv[1:])
     passed, failed, skipped, failures = total(counts)
     for name in failures:

@@ -72,7 +72,8 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("S3", "a message omitted twice is never looked at again", [
         ("src/learn/intake.c",
          "return intake_settle(in, c, NULL, OUTCOME_UNREADABLE, listed_only, e);",
-         "{ decided(in); return ledger_message_del(in->with.ledger, c->box, c->id, e); }"),
+         "{ decided(in, c, OUTCOME_NONE, NULL); "
+         "return ledger_message_del(in->with.ledger, c->box, c->id, e); }"),
     ]),
     ("S4", "records of messages that left hide new ones", [
         ("src/learn", "fewer ? &b->known : &waits", "fewer ? &waits : &waits"),
@@ -126,7 +127,8 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
         ("src/learn/watch.c", "a->in_vain > IN_VAIN", "a->in_vain > 1000000"),
     ]),
     ("W9", "nothing is looked at by time", [
-        ("src/learn/watch.c", "if (a->look_at <= now) { a->due = true;", "if (a->look_at <= now) {"),
+        ("src/learn/watch.c", "if (a->look_at <= now) { a->due = true;",
+         "if (a->look_at <= now) {"),
     ]),
     ("W10", "a file that was only begun is not looked at again", [
         ("src/learn/watch.c", "if (a->account->ops->whole_ms > 0)", "if (0)"),
@@ -171,7 +173,8 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
          "w->recorded = false;"),
     ]),
     ("W23", "each start begins the day anew", [
-        ("src/learn/watch.c", "w->recorded = expired_at_read(w->conf->ledger, &w->expired_at);", ""),
+        ("src/learn/watch.c",
+         "w->recorded = expired_at_read(w->conf->ledger, &w->expired_at);", ""),
     ]),
     ("W24", "a bad configuration takes over", [
         ("src/command/cmd_watch.c", "not reloaded, the old configuration stays: %s\", e.text);",
@@ -203,6 +206,15 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ]),
     ("W32", "what is held is not polled", [
         ("src/learn/watch.c", "is_told && !held", "is_told || held"),
+    ]),
+    ("W33", "waits grow without end", [
+        ("src/base/backoff.c",
+         "whole < max_ms) whole = whole > max_ms / 2 ? max_ms : whole * 2;",
+         "whole < INT64_MAX / 4) whole = max_ms ? whole * 2 : 0;"),
+    ]),
+    ("W34", "no day comes to be expired", [
+        ("src/base/daily.c", "return today > done || done > today + 1;",
+         "return done > today + 1;"),
     ]),
     # The rules of docs/design.md themselves.
     ("rule 1", "removed before \"purging\" is on disk", [
