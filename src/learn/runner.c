@@ -171,7 +171,7 @@ static void do_run(const struct runner_job *job, struct runner_facts *facts)
 	} else {
 		(void)beat(o);
 		/* Once a day, as in any run. */
-		r.expire.left = job->conf->retention.max_per_run;
+		r.expire.left = r.conf->retention.max_per_run;
 		if (run_all(&r, &e) == -1)
 			output_fail(o, NULL, &e);
 	}
