@@ -20,7 +20,7 @@ struct conf_stalwart {
 	char *user;		       /* NULL: none */
 	struct secret_source password; /* of user */
 	int timeout;		       /* seconds that the server may be silent */
-	char **except;		       /* addresses: what these accounts decide is not learned */
+	char **except; /* addresses: what these accounts decide is not learned */
 	size_t n_except;
 	bool accounts_only; /* what the server itself took for a sample is not learned */
 	bool destroy;	    /* retention takes samples out of Stalwart */
