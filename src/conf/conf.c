@@ -66,7 +66,7 @@ static const struct conf_key rspamd_keys[] = {
     END,
 };
 
-/* How to log in: of account and impersonate blocks. */
+/* Of account and impersonate blocks. */
 static const struct conf_key login_keys[] = {
     KEY(struct conf_account, "url", conf_set_url, url),
     KEY(struct conf_account, "user", conf_set_string, user),
@@ -76,6 +76,7 @@ static const struct conf_key login_keys[] = {
     SECRETS(struct conf_account, "password"),
     SECRETS(struct conf_account, "token"),
     RANGE(struct conf_account, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
+    KEY(struct conf_account, "mark", conf_set_keep, mark),
     END,
 };
 
@@ -84,6 +85,7 @@ static const struct conf_key account_keys[] = {
     KEY(struct conf_account, "unwrap", conf_set_keep, unwrap),
     KEY(struct conf_account, "keep", conf_set_keep, keep),
     KEY(struct conf_account, "trusted", conf_set_keep, trusted),
+    KEY(struct conf_account, "decided", conf_set_keep, decided),
     END,
 };
 
@@ -97,6 +99,7 @@ static const struct conf_key users_keys[] = {
 static const struct conf_key mailbox_keys[] = {
     KEY(struct conf_mailbox, "class", conf_set_class, class),
     KEY(struct conf_mailbox, "seen-only", conf_set_flag, seen_only),
+    KEY(struct conf_mailbox, "mark", conf_set_keep, mark),
     RANGE(struct conf_mailbox, "hold", conf_set_delay, hold, 0, AGE_MAX),
     END,
 };
@@ -104,6 +107,7 @@ static const struct conf_key mailbox_keys[] = {
 static const struct conf_key account_mailbox_keys[] = {
     KEY(struct conf_mailbox, "keep", conf_set_keep, keep),
     KEY(struct conf_mailbox, "trusted", conf_set_keep, trusted),
+    KEY(struct conf_mailbox, "decided", conf_set_keep, decided),
     END,
 };
 
@@ -456,6 +460,12 @@ static void *new_array(size_t n, size_t size)
 	return calloc(n > 0 ? n : 1, size);
 }
 
+static void inherit(enum conf_keep *own, enum conf_keep all)
+{
+	if (*own == CONF_KEEP_UNSAID)
+		*own = all;
+}
+
 /* more: the keys that only these mailboxes have; NULL: none. */
 static int take_mailboxes(struct load *l, cfg_t *block, const struct conf_key *more,
 			  struct conf_account *a)
@@ -477,11 +487,11 @@ static int take_mailboxes(struct load *l, cfg_t *block, const struct conf_key *m
 		if (take_keys(l, sub, mailbox_keys, m) == -1 ||
 		    (more && take_keys(l, sub, more, m) == -1))
 			return -1;
-		if (m->keep == CONF_KEEP_UNSAID)
-			m->keep = a->keep;
+		inherit(&m->keep, a->keep);
+		inherit(&m->trusted, a->trusted);
+		inherit(&m->mark, a->mark);
+		inherit(&m->decided, a->decided);
 		m->expire = m->keep != CONF_KEEP_YES;
-		if (m->trusted == CONF_KEEP_UNSAID)
-			m->trusted = a->trusted;
 		/* A user's own mailbox is not a collection: its messages need no proof. */
 		m->proof = m->trusted == CONF_KEEP_NO ||
 			   (m->trusted == CONF_KEEP_UNSAID && m->keep != CONF_KEEP_YES);
@@ -599,10 +609,14 @@ static int take_stalwarts(struct load *l)
 	return 0;
 }
 
-/* The users' own mail: nothing of it is ever removed. */
+/*
+ * The users' own mail: nothing of it is ever removed, nor marked unless the block says so, and
+ * only what they decided themselves is learned.
+ */
 static int take_users(struct load *l, cfg_t *block, struct conf_users *u)
 {
-	u->common.keep = CONF_KEEP_YES;
+	u->common.keep = u->common.decided = CONF_KEEP_YES;
+	u->common.mark = CONF_KEEP_NO;
 	if (take_login(l, block, &u->common) == -1 ||
 	    take_keys(l, block, users_keys, u) == -1 ||
 	    take_mailboxes(l, block, NULL, &u->common) == -1)

@@ -41,6 +41,8 @@ struct conf_mailbox {
 	enum conf_keep keep;	/* as set here or for the whole account */
 	bool expire;		/* retention applies: a collection mailbox, not a user's own */
 	enum conf_keep trusted; /* as set here or for the whole account */
+	enum conf_keep mark;	/* NO: no keywords are set here; as set here or for all */
+	enum conf_keep decided; /* YES: learn only what a person decided; as mark */
 	bool proof;   /* mail here must prove that it is a report (struct conf_reports) */
 	int64_t hold; /* seconds; struct conf_reports' unless set here */
 };
@@ -62,7 +64,8 @@ struct conf_account {
 	struct secret_source password; /* the access token with the OAuth mechanisms */
 	int timeout;		       /* seconds that a server may be silent */
 	enum conf_keep unwrap;	       /* its messages are forwards: learn what is attached */
-	enum conf_keep keep, trusted;  /* for every mailbox that does not set them itself */
+	/* For every mailbox that does not set them itself: */
+	enum conf_keep keep, trusted, mark, decided;
 	struct conf_mailbox *mailboxes;
 	size_t n_mailboxes;   /* at least 1 */
 	unsigned impersonate; /* the impersonate block it comes from, from 1 on; 0: none */

@@ -256,6 +256,11 @@ static int mailboxes_check(const struct conf *c, const struct conf_account *a,
 			return BAD(
 			    e, "mailbox \"%s\" has no class; add class = spam or class = ham",
 			    m->name);
+		if (m->decided == CONF_KEEP_YES && m->keep != CONF_KEEP_YES)
+			return BAD(e,
+				   "mailbox \"%s\" has decided = true, which is for users' own "
+				   "mail; add keep = true",
+				   m->name);
 		if (conf_retention_active(&c->retention) && keep_check(a, m, e) == -1)
 			return -1;
 	}

@@ -43,6 +43,8 @@ struct source {
 	bool dated;	 /* a message's date is the time of the report */
 	bool expires;	 /* retention applies */
 	bool fleeting;	 /* its numbers mean nothing in another run, nor is anyone a reporter */
+	bool unmarked;	 /* the administrator wants no marks of ours here */
+	bool decided;	 /* only what a person decided counts */
 	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; or NULL */
 	int64_t hold;	   /* seconds that a verdict lies before it counts */
 
@@ -89,6 +91,12 @@ uint32_t source_next_size(const struct source *s);
 
 /* The message that the server owes us next; 0 where it owes none. */
 uint32_t source_owed(const struct source *s);
+
+/*
+ * Where only what a person decided counts: messages that say of themselves that he did so, also
+ * after they were given as UNDECIDED. found is emptied first.
+ */
+int source_decided(struct source *s, struct ranges *found, struct err *e);
 
 /* fn for each message of ids that is there, in any order; ends early where fn says -1. */
 int source_look(struct source *s, const struct ranges *ids, source_sight_fn *fn, void *ctx,

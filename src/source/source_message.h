@@ -20,6 +20,7 @@ enum message_kind {
 	MESSAGE_BODY,	    /* here it is */
 	MESSAGE_LARGE,	    /* above max_size: not fetched */
 	MESSAGE_MARKED,	    /* bears a mark of ours that is believed: not fetched */
+	MESSAGE_UNDECIDED,  /* no person put it where it lies: not fetched */
 	MESSAGE_UNREAD,	    /* its user has not read it yet: not fetched */
 	MESSAGE_HELD,	    /* too new to count: not fetched */
 	MESSAGE_UNREADABLE, /* the server says that it is there, and does not give it */
@@ -33,6 +34,11 @@ struct source_message {
 	enum outcome mark;		   /* MARKED: what the mark says (KNOWN or SKIPPED) */
 	struct buf body;		   /* BODY: owned by whoever holds the message */
 	char words[RECORD_ANSWER_MAX + 1]; /* UNREADABLE: the server's, or ours; visible */
+	const char *why;		   /* UNDECIDED: static text */
+
+	/* BODY: it counts only if the ledger knows its content from the account's other side.
+	 */
+	bool recalled;
 
 	/* BODY: who reported it, where the source knows that for sure; "": it does not. */
 	char reporter[SOURCE_REPORTER_MAX];

@@ -145,6 +145,8 @@ static void test_an_account_a_user(void **state)
 		assert_true(a->mailboxes[1].seen_only);
 		for (size_t k = 0; k < 2; k++) {
 			assert_int_equal(a->mailboxes[k].keep, CONF_KEEP_YES);
+			assert_int_equal(a->mailboxes[k].decided, CONF_KEEP_YES);
+			assert_int_equal(a->mailboxes[k].mark, CONF_KEEP_NO);
 			assert_false(a->mailboxes[k].expire);
 			assert_false(a->mailboxes[k].proof);
 		}
@@ -234,6 +236,43 @@ static void test_as_many_as_allowed(void **state)
 	conf_free(c);
 	refused("account a { " URL PW JUNK "}\n" BLOCK, 2,
 		"line 10000: more than 10000 accounts", "split the configuration");
+}
+
+/* Marks where they are asked for; an account block says itself what counts. */
+static void test_marks_and_decisions(void **state)
+{
+	static const char text[] =
+	    "account a@b { " URL PW "keep = true decided = true mark = false " JUNK
+	    "mailbox INBOX { class = ham decided = false mark = true } }\n"
+	    "account c@d { " URL PW JUNK "}\n"
+	    "impersonate mail { " URL PW USER FILE_KEY "mark = true " JUNK
+	    "mailbox INBOX { class = ham mark = false } }\n";
+	const struct {
+		enum conf_keep decided, mark;
+	} wanted[3][2] = {
+	    {{CONF_KEEP_YES, CONF_KEEP_NO}, {CONF_KEEP_NO, CONF_KEEP_YES}},
+	    {{CONF_KEEP_UNSAID, CONF_KEEP_UNSAID}},
+	    {{CONF_KEEP_YES, CONF_KEEP_YES}, {CONF_KEEP_YES, CONF_KEEP_NO}},
+	};
+	struct conf *c;
+
+	(void)state;
+	write_users("e@f\n");
+	c = load_ok(text);
+	for (size_t i = 0; i < c->n_accounts; i++)
+		for (size_t k = 0; k < c->accounts[i].n_mailboxes; k++) {
+			const struct conf_mailbox *m = &c->accounts[i].mailboxes[k];
+
+			assert_int_equal(m->decided, wanted[i][k].decided);
+			assert_int_equal(m->mark, wanted[i][k].mark);
+		}
+	conf_free(c);
+	refused("account a@b { " URL PW "decided = true\n" JUNK "}\n", 2,
+		"has decided = true, which is for users' own mail", "add keep = true");
+	refused("impersonate mail { " URL PW USER FILE_KEY JUNK "decided = false }\n", 1,
+		"'decided'", "spelling");
+	refused(BLOCK "account a@b { " URL PW JUNK "mark = perhaps }\n", 2, "neither true",
+		"write one");
 }
 
 /* The list is read anew each time: what watch does when it reloads. */
@@ -485,6 +524,7 @@ int main(void)
 	    cmocka_unit_test(test_command),
 	    cmocka_unit_test(test_secret_of_environment),
 	    cmocka_unit_test(test_as_many_as_allowed),
+	    cmocka_unit_test(test_marks_and_decisions),
 	    cmocka_unit_test(test_read_again),
 	    cmocka_unit_test(test_block_refused),
 	    cmocka_unit_test(test_list_refused),
