@@ -152,14 +152,16 @@ static bool take_output(void *ctx, const char *data, size_t len)
 {
 	struct first_line *first = ctx;
 	struct raw *raw = first->raw;
-	const char *end = first->over ? data : memchr(data, '\n', len);
+	const char *end = memchr(data, '\n', len);
 	size_t n = end ? (size_t)(end - data) : len, room = RAW_MAX - raw->len;
 
+	if (first->over)
+		return true; /* a closed pipe would kill it */
 	first->over = end != NULL;
 	n = n < room ? n : room;
 	memcpy(raw->data + raw->len, data, n);
 	raw->len += n;
-	return true; /* a closed pipe would kill it */
+	return true;
 }
 
 static int command_read(const char *command, const char *what, int timeout_ms, struct raw *raw,

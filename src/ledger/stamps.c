@@ -43,9 +43,11 @@ static struct store_value key_of(struct key *k, const char *account,
 static bool is_stamp(struct store_value key)
 {
 	const char *nul = memchr(key.data, '\0', key.len);
-	size_t name = nul ? (size_t)(nul - (const char *)key.data) : key.len;
 
-	return key.len == name + 2 + STAMP_SIZE && nul[1] == KIND;
+	if (nul == NULL)
+		return false;
+	return key.len == (size_t)(nul - (const char *)key.data) + 2 + STAMP_SIZE &&
+	       nul[1] == KIND;
 }
 
 /* What is known of a stamp. */

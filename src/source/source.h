@@ -21,14 +21,6 @@
 #include "base/waiter.h"
 #include "source/source_message.h"
 
-/* How messages leave. */
-struct source_removal {
-	const char *move_to; /* a mailbox, UTF-8; NULL: they are deleted */
-	bool imprecise;	     /* allowed to remove without UIDPLUS (RFC 4315) */
-};
-
-enum { SOURCE_NAME_MAX = 512 }; /* bytes of a message's name, with NUL */
-
 enum source_next { SOURCE_ERROR = -1, SOURCE_END, SOURCE_MESSAGE, SOURCE_WAIT };
 
 struct source {

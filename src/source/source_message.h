@@ -1,5 +1,5 @@
 /*
- * source_message.h - what a source gives, and what it may keep back.
+ * source_message.h - what a source gives, what it may keep back, and how it lets go.
  */
 #ifndef LS_SOURCE_MESSAGE_H
 #define LS_SOURCE_MESSAGE_H
@@ -13,7 +13,10 @@
 #include "mail/class.h"
 #include "mail/outcome.h"
 
-enum { SOURCE_REPORTER_MAX = 256 };
+enum {
+	SOURCE_REPORTER_MAX = 256,
+	SOURCE_NAME_MAX = 512, /* bytes of a message's name, with NUL */
+};
 
 /* What a message is, before anyone looks into it. */
 enum message_kind {
@@ -62,6 +65,12 @@ struct source_sight {
 };
 
 typedef int source_sight_fn(void *ctx, const struct source_sight *sight, struct err *e);
+
+/* How messages leave. */
+struct source_removal {
+	const char *move_to; /* a mailbox, UTF-8; NULL: they are deleted */
+	bool imprecise;	     /* allowed to remove without UIDPLUS (RFC 4315) */
+};
 
 /* Free what the message holds; it can be used again. */
 void source_message_free(struct source_message *m);

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +16,9 @@ import pytest
 import corpus
 from program import Program, Result, secret_file
 from servers import Stack, crlf, dovecot_version, quoted
+from test_crash import Trial, difference, fault_binary, messages_in_flight  # noqa: F401
+from test_watch import wait_learned
+from watching import watching
 
 MASTER = "learn"
 ALICE, BOB, CAROL = (f"{name}@example.org" for name in ("alice", "bob", "carol"))
@@ -51,7 +56,8 @@ def module_stack() -> Iterator[Stack]:
     file = stack.folder / "masters"
     file.write_text(f"{MASTER}:mastersecret\n")
     file.chmod(0o644)
-    stack.dovecot.extra = (MASTER_24 if dovecot_version() >= (2, 4) else MASTER_23).format(file=file)
+    text = MASTER_24 if dovecot_version() >= (2, 4) else MASTER_23
+    stack.dovecot.extra = text.format(file=file)
     with stack:
         yield stack
 
@@ -357,3 +363,80 @@ impersonate "x" {{
 """)
     done = program("ledger", "list")
     assert done.rc == 0 and asked.read_text() == "65534\n", (done, asked.read_text())
+
+
+# ---- as long as it runs, and when it is killed ----
+
+def test_watch_reads_the_list_again(stack: Stack, program: Program) -> None:
+    """A user who is added to it is listened to after a reload; a bad list is refused with one line,
+    and the old one stays. Moves are learned at once, and taken back."""
+    mail = Mail()
+    deliver(stack, ALICE, "INBOX", mail("one"))
+    deliver(stack, BOB, "INBOX", mail("two"))
+    configure(program, stack, [ALICE])
+    with watching(program, accounts=1) as watch:
+        move(stack, ALICE, "INBOX", "Junk", "one")
+        wait_learned(stack, watch, 1, 0)
+        listed = program.folder / "users"
+        listed.write_text(f"{ALICE}\n{BOB} {CAROL}\n")
+        watch.send(signal.SIGHUP)
+        watch.wait_err("not reloaded, the old configuration stays")
+        assert "users-file: line 2:" in watch.err and watch.err.count("\n") == 1
+        listed.write_text(f"{ALICE}\n{BOB}\n")
+        watch.send(signal.SIGHUP)
+        watch.wait_ready(2)
+        move(stack, BOB, "INBOX", "Junk", "two")
+        wait_learned(stack, watch, 2, 0)
+        time.sleep(1)
+        move(stack, ALICE, "Junk", "INBOX", "one")
+        wait_learned(stack, watch, 1, 1)
+        assert watch.err.count("\n") == 1, watch.err
+
+
+class Moves(Trial):
+    """A run after users have changed their minds; begin() brings it about, with a run before."""
+
+    def begin(self) -> None:
+        self.stack.clean()
+        shutil.rmtree(self.program.ledger)
+        self.program.ledger.mkdir()
+        mail = Mail()
+        deliver(self.stack, ALICE, "INBOX", *(mail(f"inbox{n}") for n in range(6)))
+        deliver(self.stack, ALICE, "Junk", *(mail(f"filed{n}", FILED) for n in range(3)),
+                *(mail(f"junk{n}") for n in range(4)))
+        self.run()
+        move(self.stack, ALICE, "Junk", "INBOX", "filed0", "junk0", "junk1")
+        move(self.stack, ALICE, "INBOX", "Junk", "inbox0", "inbox1")
+        flag(self.stack, ALICE, "INBOX", "inbox2", "$NotJunk")
+        self.log.unlink(missing_ok=True)
+
+
+def test_kill_at_many_steps(stack: Stack, program: Program,
+                            fault_binary: Path) -> None:  # noqa: F811
+    """At every third step, of a run that learns both ways."""
+    conf = configure(program, stack, [ALICE])
+    conf.write_text(conf.read_text().replace("rspamd {", "rspamd { connections = 2 "))
+    trial = Moves(stack, program, fault_binary, ("run",))
+
+    def end() -> tuple[list[tuple[object, ...]], dict[str, object]]:
+        assert trial.run() == 0  # records of what was moved away go with the run after
+        same = {"learned": "known"}
+        return (sorted((m["mailbox"], m["uid"], m["class"], m["state"], m["digest"],
+                        same.get(str(m["outcome"]), m["outcome"]))
+                       for m in trial.ledger("messages")), dict(everything(stack, ALICE)))
+
+    trial.begin()
+    trial.run()
+    wanted, counters = end(), stack.rspamd.learns()
+    assert counters == (4, 4)
+    for at in range(1, 1000, 3):
+        trial.begin()
+        if trial.run(kill_at=at) == 0:
+            break
+        in_flight = messages_in_flight(trial.steps())
+        where = f"killed at step {at}, {trial.steps()[-1]}"
+        stack.rspamd.wait_quiet()
+        assert trial.run() == 0, where
+        assert difference(stack.rspamd.learns(), counters) <= 2 * in_flight, where
+        assert end() == wanted, where
+    assert at > 15
