@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import corpus
-from program import Program, Result, secret_file
+from program import ROOT, Program, Result, secret_file
 from servers import Stack, crlf, dovecot_version, quoted
 from test_crash import Trial, difference, fault_binary, messages_in_flight  # noqa: F401
 from test_watch import wait_learned
@@ -324,6 +324,27 @@ def test_one_users_trouble_is_no_others(stack: Stack, program: Program) -> None:
     assert sorted(named) == sorted(NOBODY + broken), done.err
     assert learned(done) == (len(fine), 0)
     assert stack.rspamd.learns() == (len(fine), 0)
+
+
+def test_the_example_as_shipped(stack: Stack, program: Program) -> None:
+    """conf/many-users.conf, with only the names of machines and files changed."""
+    mail = Mail()
+    deliver(stack, ALICE, "Junk", mail("junk"), mail("filed", FILED))
+    deliver(stack, ALICE, "INBOX", mail("inbox"))
+    configure(program, stack, [ALICE, BOB])
+    text = (ROOT / "conf" / "many-users.conf").read_text()
+    for name in ("carol.password", "dave.password"):
+        secret_file(program.folder / name, "secret\n")
+    text = text.replace("/etc/learnspool", str(program.folder))
+    text = text.replace("http://127.0.0.1:11334", stack.rspamd.url)
+    text = re.sub(r'url = "imaps://[^"]*"',
+                  f'url = "{stack.dovecot.url()}" ca-file = "{stack.authority.cert}"', text)
+    secret_file(program.config, f'ledger = "{program.ledger}"\n{text}')
+    done = good(program("run", "--account", ALICE, "--account", BOB))
+    assert learned(done) == (1, 0) and undecided(done) == 2
+    move(stack, ALICE, "Junk", "INBOX", "filed")
+    done = good(program("run", "--account", ALICE, "--account", BOB))
+    assert learned(done) == (0, 1) and stack.rspamd.learns() == (1, 1)
 
 
 def test_a_command_lists_the_users(stack: Stack, program: Program) -> None:
