@@ -174,3 +174,18 @@ def test_an_account_that_asks_for_nothing_is_as_before(program: Program,
         assert outcomes(good(program("run", "--json"))) == {"learned": 2}
         assert not any("HEADER.FIELDS" in line for line in imap.commands)
         assert imap.flags() == {1: {"$LearnedSpam"}, 2: {"$LearnedSpam"}}
+
+
+def test_a_quorum_of_owners(program: Program, rspamd: FakeController) -> None:
+    """Two users who moved the same spam into Junk agree; one alone is held, and what a filter filed
+    for a third does not count."""
+    bob, carol = "bob@example.org", "carol@example.org"
+    with FakeImap([mail("both"), mail("one")]) as first, FakeImap([mail("both")]) as second, \
+            FakeImap([filed("one")]) as third:
+        configure_all(program, {ALICE: (first, JUNK), bob: (second, JUNK), carol: (third, JUNK)},
+                      rspamd, top="reports { quorum = 2 }\n")
+        done = good(program("run", "--json"))
+        assert outcomes(done) == {"learned": 1, "known": 1, "held": 1, "undecided": 1}, done
+        assert verdicts(rspamd) == [("spam", "both")]
+        third.add(mail("one"))
+        assert outcomes(good(program("run", "--json"))) == {"learned": 1, "known": 1}
