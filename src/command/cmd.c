@@ -29,11 +29,21 @@ static bool has_account(const struct conf *conf, const char *name)
 	return false;
 }
 
+/* A command that lists users runs with the rights of the service's user. */
+static int become_service(void *ctx, const struct conf *conf, struct err *e)
+{
+	const struct cmd_options *o = ctx;
+
+	return user_become_owner(conf->ledger, o->class != CLASS_NONE, e);
+}
+
 int cmd_load(const struct cmd_options *o, struct conf **conf, struct err *e)
 {
+	struct cmd_options options = *o;
+
 	/* Root works as the service's user, who owns the configuration or the ledger. */
 	if (user_become_owner(o->config, o->class != CLASS_NONE, e) == -1 ||
-	    conf_load(o->config, conf, e) == -1)
+	    conf_load_as(o->config, become_service, &options, conf, e) == -1)
 		return -1;
 	if (user_become_owner((*conf)->ledger, o->class != CLASS_NONE, e) == -1) {
 		conf_free(*conf);

@@ -1,20 +1,20 @@
 #include "conf/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <confuse.h>
 
+#include "conf/conf_account.h"
 #include "conf/conf_check.h"
+#include "conf/conf_file.h"
 #include "conf/conf_key.h"
 #include "conf/conf_scan.h"
+#include "conf/conf_users.h"
 
 #define BAD(e, ...)  err_set(e, ERR_FATAL, ERR_CONFIG, __VA_ARGS__)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -66,28 +66,48 @@ static const struct conf_key rspamd_keys[] = {
     END,
 };
 
-static const struct conf_key account_keys[] = {
+/* Of account and impersonate blocks. */
+static const struct conf_key login_keys[] = {
     KEY(struct conf_account, "url", conf_set_url, url),
     KEY(struct conf_account, "user", conf_set_string, user),
-    KEY(struct conf_account, "reporter", conf_set_string, reporter),
     KEY(struct conf_account, "insecure", conf_set_flag, insecure),
     KEY(struct conf_account, "ca-file", conf_set_path, ca_file),
     KEY(struct conf_account, "auth", conf_set_auth, auth),
     SECRETS(struct conf_account, "password"),
     SECRETS(struct conf_account, "token"),
     RANGE(struct conf_account, "timeout", conf_set_seconds, timeout, SECOND, HOUR),
-    KEY(struct conf_account, "unwrap", conf_set_keep, unwrap),
-    KEY(struct conf_account, "keep", conf_set_keep, keep),
-    KEY(struct conf_account, "trusted", conf_set_keep, trusted),
+    KEY(struct conf_account, "mark", conf_set_keep, mark),
     END,
 };
 
+static const struct conf_key account_keys[] = {
+    KEY(struct conf_account, "reporter", conf_set_string, reporter),
+    KEY(struct conf_account, "unwrap", conf_set_keep, unwrap),
+    KEY(struct conf_account, "keep", conf_set_keep, keep),
+    KEY(struct conf_account, "trusted", conf_set_keep, trusted),
+    KEY(struct conf_account, "decided", conf_set_keep, decided),
+    END,
+};
+
+static const struct conf_key users_keys[] = {
+    KEY(struct conf_users, "users-file", conf_set_path, file),
+    KEY(struct conf_users, "users-command", conf_set_string, command),
+    END,
+};
+
+/* Of the mailboxes of both. */
 static const struct conf_key mailbox_keys[] = {
     KEY(struct conf_mailbox, "class", conf_set_class, class),
     KEY(struct conf_mailbox, "seen-only", conf_set_flag, seen_only),
+    KEY(struct conf_mailbox, "mark", conf_set_keep, mark),
+    RANGE(struct conf_mailbox, "hold", conf_set_delay, hold, 0, AGE_MAX),
+    END,
+};
+
+static const struct conf_key account_mailbox_keys[] = {
     KEY(struct conf_mailbox, "keep", conf_set_keep, keep),
     KEY(struct conf_mailbox, "trusted", conf_set_keep, trusted),
-    RANGE(struct conf_mailbox, "hold", conf_set_delay, hold, 0, AGE_MAX),
+    KEY(struct conf_mailbox, "decided", conf_set_keep, decided),
     END,
 };
 
@@ -191,25 +211,12 @@ static void stalwart_free(struct conf_stalwart *s)
 	free(s->password.where);
 }
 
-static void account_free(struct conf_account *a)
-{
-	for (size_t i = 0; i < a->n_mailboxes; i++)
-		free(a->mailboxes[i].name);
-	free(a->mailboxes);
-	free(a->name);
-	free(a->url);
-	free(a->user);
-	free(a->reporter);
-	free(a->ca_file);
-	free(a->password.where);
-}
-
 void conf_free(struct conf *c)
 {
 	if (c == NULL)
 		return;
 	for (size_t i = 0; i < c->n_accounts; i++)
-		account_free(&c->accounts[i]);
+		conf_account_free(&c->accounts[i]);
 	for (size_t i = 0; i < c->n_spools; i++) {
 		free(c->spools[i].path);
 		free(c->spools[i].trust);
@@ -237,6 +244,8 @@ void conf_free(struct conf *c)
 
 struct load {
 	const char *path;
+	conf_ready_fn *ready; /* NULL: nobody wants to know */
+	void *ctx;
 	cfg_t *root;
 	struct conf *conf;
 	int last_line;
@@ -358,11 +367,15 @@ static cfg_t *new_root(void)
 {
 	const cfg_flag_t titled = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
 	cfg_opt_t mailbox[MAX_KEYS], account[MAX_KEYS], rspamd[MAX_KEYS], retention[MAX_KEYS];
-	cfg_opt_t reports[MAX_KEYS], watch[MAX_KEYS];
+	cfg_opt_t user_mailbox[MAX_KEYS], users[MAX_KEYS], reports[MAX_KEYS], watch[MAX_KEYS];
 	cfg_opt_t spool[MAX_KEYS], stalwart[MAX_KEYS], file[MAX_KEYS], *end;
 
-	add_keys(mailbox, mailbox_keys);
-	add_block(add_keys(account, account_keys), "mailbox", mailbox, titled);
+	add_keys(add_keys(mailbox, mailbox_keys), account_mailbox_keys);
+	end = add_keys(add_keys(account, login_keys), account_keys);
+	add_block(end, "mailbox", mailbox, titled);
+	add_keys(user_mailbox, mailbox_keys);
+	end = add_keys(add_keys(users, login_keys), users_keys);
+	add_block(end, "mailbox", user_mailbox, titled);
 	add_keys(rspamd, rspamd_keys);
 	add_keys(retention, retention_keys);
 	add_keys(reports, reports_keys);
@@ -372,6 +385,7 @@ static cfg_t *new_root(void)
 	end = add_keys(file, file_keys);
 	end = add_block(end, "rspamd", rspamd, CFGF_NONE);
 	end = add_block(end, "account", account, titled);
+	end = add_block(end, "impersonate", users, titled);
 	end = add_block(end, "spool", spool, titled);
 	end = add_block(end, "stalwart", stalwart, titled);
 	end = add_block(end, "reports", reports, CFGF_NONE);
@@ -446,7 +460,15 @@ static void *new_array(size_t n, size_t size)
 	return calloc(n > 0 ? n : 1, size);
 }
 
-static int take_mailboxes(struct load *l, cfg_t *block, struct conf_account *a)
+static void inherit(enum conf_keep *own, enum conf_keep all)
+{
+	if (*own == CONF_KEEP_UNSAID)
+		*own = all;
+}
+
+/* more: the keys that only these mailboxes have; NULL: none. */
+static int take_mailboxes(struct load *l, cfg_t *block, const struct conf_key *more,
+			  struct conf_account *a)
 {
 	unsigned n = cfg_size(block, "mailbox");
 
@@ -462,13 +484,14 @@ static int take_mailboxes(struct load *l, cfg_t *block, struct conf_account *a)
 			return err_no_memory(l->e);
 		m->special_use = m->name[0] == '\\';
 		m->hold = l->conf->reports.hold;
-		if (take_keys(l, sub, mailbox_keys, m) == -1)
+		if (take_keys(l, sub, mailbox_keys, m) == -1 ||
+		    (more && take_keys(l, sub, more, m) == -1))
 			return -1;
-		if (m->keep == CONF_KEEP_UNSAID)
-			m->keep = a->keep;
+		inherit(&m->keep, a->keep);
+		inherit(&m->trusted, a->trusted);
+		inherit(&m->mark, a->mark);
+		inherit(&m->decided, a->decided);
 		m->expire = m->keep != CONF_KEEP_YES;
-		if (m->trusted == CONF_KEEP_UNSAID)
-			m->trusted = a->trusted;
 		/* A user's own mailbox is not a collection: its messages need no proof. */
 		m->proof = m->trusted == CONF_KEEP_NO ||
 			   (m->trusted == CONF_KEEP_UNSAID && m->keep != CONF_KEEP_YES);
@@ -479,7 +502,7 @@ static int take_mailboxes(struct load *l, cfg_t *block, struct conf_account *a)
 /* token-* needs an OAuth auth. password-* may hold a token, too, so that is not checked. */
 static int check_token(struct load *l, cfg_t *block, const struct conf_account *a)
 {
-	for (const struct conf_key *k = account_keys; k->name != NULL; k++) {
+	for (const struct conf_key *k = login_keys; k->name != NULL; k++) {
 		if (strncmp(k->name, "token-", 6) != 0 || cfg_size(block, k->name) == 0 ||
 		    a->auth != CONF_AUTH_PASSWORD)
 			continue;
@@ -506,19 +529,27 @@ static int secret_from_env(struct secret_source *src, const char *name)
 	return 0;
 }
 
-static int take_account(struct load *l, cfg_t *block, struct conf_account *a)
+/* What account and impersonate blocks share. */
+static int take_login(struct load *l, cfg_t *block, struct conf_account *a)
 {
 	a->timeout = 60;
 	a->name = strdup(cfg_title(block));
 	if (a->name == NULL)
 		return err_no_memory(l->e);
-	if (take_keys(l, block, account_keys, a) == -1 || check_token(l, block, a) == -1)
+	if (take_keys(l, block, login_keys, a) == -1 || check_token(l, block, a) == -1)
+		return -1;
+	return secret_from_env(&a->password, "IMAP_PASSWORD") == -1 ? err_no_memory(l->e) : 0;
+}
+
+static int take_account(struct load *l, cfg_t *block, struct conf_account *a)
+{
+	if (take_login(l, block, a) == -1 || take_keys(l, block, account_keys, a) == -1)
 		return -1;
 	if (a->user == NULL)
 		a->user = strdup(a->name);
-	if (a->user == NULL || secret_from_env(&a->password, "IMAP_PASSWORD") == -1)
+	if (a->user == NULL)
 		return err_no_memory(l->e);
-	return take_mailboxes(l, block, a);
+	return take_mailboxes(l, block, account_mailbox_keys, a);
 }
 
 static int take_accounts(struct load *l)
@@ -578,6 +609,44 @@ static int take_stalwarts(struct load *l)
 	return 0;
 }
 
+/*
+ * The users' own mail: nothing of it is ever removed, nor marked unless the block says so, and
+ * only what they decided themselves is learned.
+ */
+static int take_users(struct load *l, cfg_t *block, struct conf_users *u)
+{
+	u->common.keep = u->common.decided = CONF_KEEP_YES;
+	u->common.mark = CONF_KEEP_NO;
+	if (take_login(l, block, &u->common) == -1 ||
+	    take_keys(l, block, users_keys, u) == -1 ||
+	    take_mailboxes(l, block, NULL, &u->common) == -1)
+		return -1;
+	return 0;
+}
+
+static int take_impersonates(struct load *l)
+{
+	unsigned n = cfg_size(l->root, "impersonate");
+	int rc = 0;
+
+	if (n > 0 && l->ready && l->ready(l->ctx, l->conf, l->e) == -1)
+		return load_failed(l, cfg_getnsec(l->root, "impersonate", 0)->line);
+	for (unsigned i = 0; i < n && rc == 0; i++) {
+		cfg_t *block = cfg_getnsec(l->root, "impersonate", i);
+		struct conf_users u = {.number = i + 1};
+		struct conf_fault at;
+
+		rc = take_users(l, block, &u);
+		if (rc == 0 && conf_users_expand(&u, l->conf, &at, l->e) == -1) {
+			if (at.block == CONF_BLOCK_MAILBOX)
+				block = cfg_getnsec(block, "mailbox", (unsigned)at.mailbox);
+			rc = load_failed(l, key_line(block, at.key));
+		}
+		conf_users_free(&u);
+	}
+	return rc;
+}
+
 static int take_block(struct load *l, const char *name, const struct conf_key *keys, void *to)
 {
 	if (cfg_size(l->root, name) == 0)
@@ -614,23 +683,34 @@ static int take_all(struct load *l)
 	    c->rspamd.deliver_to && strcmp(c->rspamd.deliver_to, "reporter") == 0;
 	if (secret_from_env(&c->rspamd.password, "RSPAMD_PASSWORD") == -1)
 		return err_no_memory(l->e);
-	return take_accounts(l) == -1 || take_spools(l) == -1 ? -1 : take_stalwarts(l);
+	if (take_accounts(l) == -1 || take_spools(l) == -1 || take_stalwarts(l) == -1)
+		return -1;
+	return take_impersonates(l);
 }
 
 /* ---- cross-checks, with the line of what they find ---- */
 
-static cfg_t *fault_block(cfg_t *root, const struct conf_fault *f)
+/* The block that account number i comes from. */
+static cfg_t *account_block(const struct load *l, size_t i)
+{
+	unsigned users = l->conf->accounts[i].impersonate;
+
+	return users > 0 ? cfg_getnsec(l->root, "impersonate", users - 1)
+			 : cfg_getnsec(l->root, "account", (unsigned)i);
+}
+
+static cfg_t *fault_block(const struct load *l, const struct conf_fault *f)
 {
 	unsigned index = (unsigned)f->index;
+	cfg_t *root = l->root;
 
 	switch (f->block) {
 	case CONF_BLOCK_RSPAMD:
 		return cfg_size(root, "rspamd") > 0 ? cfg_getsec(root, "rspamd") : root;
 	case CONF_BLOCK_ACCOUNT:
-		return cfg_getnsec(root, "account", index);
+		return account_block(l, f->index);
 	case CONF_BLOCK_MAILBOX:
-		return cfg_getnsec(cfg_getnsec(root, "account", index), "mailbox",
-				   (unsigned)f->mailbox);
+		return cfg_getnsec(account_block(l, f->index), "mailbox", (unsigned)f->mailbox);
 	case CONF_BLOCK_SPOOL:
 		return cfg_getnsec(root, "spool", index);
 	case CONF_BLOCK_STALWART:
@@ -651,80 +731,17 @@ static int check_all(struct load *l)
 
 	if (conf_check_where(l->conf, &fault, l->e) == 0)
 		return 0;
-	return load_failed(l, key_line(fault_block(l->root, &fault), fault.key));
+	return load_failed(l, key_line(fault_block(l, &fault), fault.key));
 }
 
-/* ---- the file ---- */
-
-/* The file has no secret, so others may read it; it names commands, so they must not write it.
- */
-static int file_trusted(const struct stat *st, struct err *e)
-{
-	if (!S_ISREG(st->st_mode))
-		return BAD(e, "not a regular file; name a configuration file");
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return BAD(e, "belongs to another user (uid %lu); chown it to root",
-			   (unsigned long)st->st_uid);
-	if (st->st_mode & 022)
-		return BAD(e, "can be changed by others (mode %04o); chmod go-w it",
-			   (unsigned)(st->st_mode & 07777));
-	if (st->st_size > CONF_MAX_FILE)
-		return BAD(e, "larger than %d bytes; is this a configuration file?",
-			   CONF_MAX_FILE);
-	return 0;
-}
-
-/* All of fd, with a NUL after it; NULL with *e set. A file that grows meanwhile is cut. */
-static char *file_read(int fd, size_t *len, struct err *e)
-{
-	struct stat st;
-	char *text;
-	ssize_t n = 1;
-
-	if (fstat(fd, &st) == -1) {
-		BAD(e, "%s; check the file", strerror(errno));
-		return NULL;
-	}
-	if (file_trusted(&st, e) == -1)
-		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	if (text == NULL) {
-		err_no_memory(e);
-		return NULL;
-	}
-	for (*len = 0; n > 0 && *len<(size_t)st.st_size; *len += n> 0 ? (size_t)n : 0)
-		n = read(fd, text + *len, (size_t)st.st_size - *len);
-	text[*len] = '\0';
-	if (n == -1) {
-		BAD(e, "cannot read: %s; check the disk", strerror(errno));
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
-static char *path_read(const char *path, size_t *len, struct err *e)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *text = NULL;
-
-	if (fd == -1)
-		BAD(e, "%s; name the configuration with --config FILE", strerror(errno));
-	else
-		text = file_read(fd, len, e);
-	if (fd != -1)
-		close(fd);
-	if (text == NULL)
-		err_prefix(e, "%s", path);
-	return text;
-}
-
-int conf_load(const char *path, struct conf **out, struct err *e)
+int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+		 struct err *e)
 {
 	struct err ignored;
-	struct load l = {.path = path, .e = e != NULL ? e : &ignored};
+	struct load l = {
+	    .path = path, .ready = ready, .ctx = ctx, .e = e != NULL ? e : &ignored};
 	size_t len;
-	char *text = path_read(path, &len, l.e);
+	char *text = conf_file_read(path, "the configuration", CONF_MAX_FILE, &len, l.e);
 	int rc = -1;
 
 	if (text == NULL)
@@ -742,4 +759,9 @@ int conf_load(const char *path, struct conf **out, struct err *e)
 	else
 		conf_free(l.conf);
 	return rc;
+}
+
+int conf_load(const char *path, struct conf **out, struct err *e)
+{
+	return conf_load_as(path, NULL, NULL, out, e);
 }

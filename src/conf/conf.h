@@ -41,6 +41,8 @@ struct conf_mailbox {
 	enum conf_keep keep;	/* as set here or for the whole account */
 	bool expire;		/* retention applies: a collection mailbox, not a user's own */
 	enum conf_keep trusted; /* as set here or for the whole account */
+	enum conf_keep mark;	/* NO: no keywords are set here; as set here or for all */
+	enum conf_keep decided; /* YES: learn only what a person decided; as mark */
 	bool proof;   /* mail here must prove that it is a report (struct conf_reports) */
 	int64_t hold; /* seconds; struct conf_reports' unless set here */
 };
@@ -62,9 +64,11 @@ struct conf_account {
 	struct secret_source password; /* the access token with the OAuth mechanisms */
 	int timeout;		       /* seconds that a server may be silent */
 	enum conf_keep unwrap;	       /* its messages are forwards: learn what is attached */
-	enum conf_keep keep, trusted;  /* for every mailbox that does not set them itself */
+	/* For every mailbox that does not set them itself: */
+	enum conf_keep keep, trusted, mark, decided;
 	struct conf_mailbox *mailboxes;
-	size_t n_mailboxes; /* at least 1 */
+	size_t n_mailboxes;   /* at least 1 */
+	unsigned impersonate; /* the impersonate block it comes from, from 1 on; 0: none */
 };
 
 struct conf_spool {
@@ -122,7 +126,13 @@ struct conf {
  * the form "FILE:LINE: what is wrong; the cure". If something is missing in a block, LINE is
  * where the block ends; if it is missing in the whole file, LINE is the last line. Contacts no
  * server and prints nothing. Not thread-safe: the process has only one libconfuse lexer.
+ *
+ * Lists of users (conf_users.h) are read, and commands that print them run. ready is called
+ * before that, with what is read so far (its ledger, say); -1 with an error refuses it.
  */
+typedef int conf_ready_fn(void *ctx, const struct conf *conf, struct err *e);
+int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+		 struct err *e);
 int conf_load(const char *path, struct conf **out, struct err *e);
 
 /*

@@ -256,6 +256,11 @@ static int mailboxes_check(const struct conf *c, const struct conf_account *a,
 			return BAD(
 			    e, "mailbox \"%s\" has no class; add class = spam or class = ham",
 			    m->name);
+		if (m->decided == CONF_KEEP_YES && m->keep != CONF_KEEP_YES)
+			return BAD(e,
+				   "mailbox \"%s\" has decided = true, which is for users' own "
+				   "mail; add keep = true",
+				   m->name);
 		if (conf_retention_active(&c->retention) && keep_check(a, m, e) == -1)
 			return -1;
 	}
@@ -264,8 +269,8 @@ static int mailboxes_check(const struct conf *c, const struct conf_account *a,
 
 /* ---- blocks ---- */
 
-static int account_check(const struct conf *c, const struct conf_account *a,
-			 struct conf_fault *where, struct err *e)
+int conf_check_account(const struct conf *c, const struct conf_account *a,
+		       struct conf_fault *where, struct err *e)
 {
 	if (name_check("account", a->name, e) == -1)
 		return -1;
@@ -298,7 +303,7 @@ static int accounts_check(const struct conf *c, struct conf_fault *where, struct
 			   CONF_MAX_ACCOUNTS);
 	for (size_t i = 0; i < c->n_accounts; i++) {
 		*where = (struct conf_fault){.block = CONF_BLOCK_ACCOUNT, .index = i};
-		if (account_check(c, &c->accounts[i], where, e) == -1)
+		if (conf_check_account(c, &c->accounts[i], where, e) == -1)
 			return err_prefix(e, "account %s", c->accounts[i].name);
 	}
 	return 0;
@@ -464,7 +469,8 @@ static int file_check(const struct conf *c, struct conf_fault *where, struct err
 		return bad_key(where, "ledger");
 	}
 	if (c->n_accounts == 0 && c->n_spools == 0 && c->n_stalwarts == 0)
-		return BAD(e, "nothing to learn from; add an account, spool or stalwart block");
+		return BAD(e, "nothing to learn from; add an account, impersonate, spool or "
+			      "stalwart block");
 	return 0;
 }
 

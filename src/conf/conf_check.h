@@ -1,6 +1,6 @@
 /*
  * conf_check.h - the cross-checks of a configuration. They return where the fault is, so that
- * conf.c can name the line. Private to conf.c and conf_check.c.
+ * conf.c can name the line. Private to conf.c, conf_users.c and conf_check.c.
  */
 #ifndef LS_CONF_CHECK_H
 #define LS_CONF_CHECK_H
@@ -30,5 +30,9 @@ struct conf_fault {
 
 /* As conf_check (conf.h), and sets *where on an error. */
 int conf_check_where(const struct conf *c, struct conf_fault *where, struct err *e);
+
+/* The checks of one account, by what c says otherwise; sets *where but its index. */
+int conf_check_account(const struct conf *c, const struct conf_account *a,
+		       struct conf_fault *where, struct err *e);
 
 #endif

@@ -2,27 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
 
-#include "base/clock.h"
-#include "base/stop.h"
+#include "base/shell.h"
 
 enum {
 	RAW_MAX = SECRET_MAX + 3,    /* room for "\r\n", and for one byte too many */
 	COMMAND_TIMEOUT = 30 * 1000, /* milliseconds */
-	COMMAND_TICK = 10,	     /* milliseconds between two looks at the child */
 	PATH_BYTES = 4096,
 };
 
@@ -149,148 +142,36 @@ static int text_read(const char *text, struct raw *raw)
 
 /* ---- commands ---- */
 
-/* The command that prints the secret; it has its own process group, so that all of it can be
- * killed. */
-struct child {
-	pid_t pid;
-	int out;    /* our end of its standard output, non-blocking; -1 after its end */
-	int status; /* from waitpid, after exited is set */
-	bool exited;
-	bool first_line_over;
+/* The first line that the command prints; the rest is dropped. */
+struct first_line {
+	struct raw *raw;
+	bool over;
 };
 
-static int spawn_shell(const char *command, int out, pid_t *pid)
+static bool take_output(void *ctx, const char *data, size_t len)
 {
-	char *argv[] = {"sh", "-c", NULL, NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
+	struct first_line *first = ctx;
+	struct raw *raw = first->raw;
+	const char *end = memchr(data, '\n', len);
+	size_t n = end ? (size_t)(end - data) : len, room = RAW_MAX - raw->len;
 
-	argv[2] = (char *)(uintptr_t)command; /* execve's prototype: it does not write there */
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	/* Not everything that a library opens is close-on-exec. */
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	/* The command must not inherit our handlers, ignored signals and mask. */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-					    POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setsigmask(&attr, &none);
-	rc = posix_spawn(pid, "/bin/sh", &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return rc;
-}
-
-static int child_start(struct child *c, const char *command, const char *what, struct err *e)
-{
-	int fds[2], rc;
-
-	*c = (struct child){.out = -1};
-	if (pipe2(fds, O_CLOEXEC) == -1)
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "%s: pipe: %s", what, strerror(errno));
-	fcntl(fds[0], F_SETFL, O_NONBLOCK); /* cannot fail on a pipe's descriptor */
-	rc = spawn_shell(command, fds[1], &c->pid);
-	close(fds[1]);
-	if (rc != 0) {
-		close(fds[0]);
-		return err_set(e, ERR_FATAL, ERR_LOCAL, "%s: cannot start the command: %s",
-			       what, strerror(rc));
-	}
-	c->out = fds[0];
-	return 0;
-}
-
-/*
- * Read what is there, at most one pipe's capacity, so that a command that prints for ever still
- * meets its deadline. Output after the first line is read and dropped: a closed pipe would kill
- * the command.
- */
-static void child_read(struct child *c, struct raw *raw)
-{
-	char piece[1024], *end;
-
-	for (int i = 0; i < 64 && c->out != -1; i++) {
-		ssize_t n = read(c->out, piece, sizeof piece);
-		size_t len = n > 0 ? (size_t)n : 0, room = RAW_MAX - raw->len;
-
-		if (n == -1)
-			break;
-		if (n == 0) {
-			close(c->out);
-			c->out = -1;
-		}
-		if (c->first_line_over)
-			continue;
-		end = memchr(piece, '\n', len);
-		if (end != NULL) {
-			c->first_line_over = true;
-			len = (size_t)(end - piece);
-		}
-		len = len < room ? len : room;
-		memcpy(raw->data + raw->len, piece, len);
-		raw->len += len;
-	}
-	OPENSSL_cleanse(piece, sizeof piece);
-}
-
-/*
- * Run until the shell has ended, the time is over, or a stop is requested. The end of the pipe
- * is not enough: a command may close its output and continue, or leave a process in the
- * background that keeps it open.
- */
-static int child_wait(struct child *c, struct raw *raw, int timeout_ms)
-{
-	int64_t deadline = clock_ms() + timeout_ms;
-
-	while (!c->exited && clock_ms() < deadline && !stop_requested()) {
-		struct pollfd p = {.fd = c->out, .events = POLLIN};
-
-		poll(&p, 1, COMMAND_TICK);
-		child_read(c, raw);
-		c->exited = waitpid(c->pid, &c->status, WNOHANG) == c->pid;
-	}
-	child_read(c, raw);
-	if (c->exited)
-		return 0;
-	kill(-c->pid, SIGKILL);
-	waitpid(c->pid, &c->status, 0);
-	return -1;
+	if (first->over)
+		return true; /* a closed pipe would kill it */
+	first->over = end != NULL;
+	n = n < room ? n : room;
+	memcpy(raw->data + raw->len, data, n);
+	raw->len += n;
+	return true;
 }
 
 static int command_read(const char *command, const char *what, int timeout_ms, struct raw *raw,
 			struct err *e)
 {
-	struct child c;
-	int rc;
+	char subject[ERR_TEXT_MAX];
+	struct first_line first = {.raw = raw};
 
-	if (child_start(&c, command, what, e) == -1)
-		return -1;
-	rc = child_wait(&c, raw, timeout_ms);
-	if (c.out != -1)
-		close(c.out);
-	if (rc == -1 && stop_requested())
-		return stop_error(e);
-	if (rc == -1)
-		return BAD(
-		    e,
-		    "%s: the password command did not end within %d s and was killed; it "
-		    "must not wait for input",
-		    what, (timeout_ms + 999) / 1000);
-	if (WIFSIGNALED(c.status))
-		return BAD(e, "%s: the password command was ended by signal %d; run it by hand",
-			   what, WTERMSIG(c.status));
-	if (WEXITSTATUS(c.status) != 0)
-		return BAD(
-		    e, "%s: the password command failed with exit status %d; run it by hand",
-		    what, WEXITSTATUS(c.status));
-	return 0;
+	snprintf(subject, sizeof subject, "%s: the password command", what);
+	return shell_run(&(struct shell){command, subject, timeout_ms, take_output, &first}, e);
 }
 
 /* ---- all kinds ---- */

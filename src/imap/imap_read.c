@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "imap/sequence.h"
+#include "mail/filter_mark.h"
 
 struct word {
 	const char *name;
@@ -44,6 +45,9 @@ static const struct word flag_words[] = {
     {"$LearnedSpam", IMAP_LEARNED_SPAM},
     {"$LearnedHam", IMAP_LEARNED_HAM},
     {"$LearnSkipped", IMAP_LEARN_SKIPPED},
+    {"$NotJunk", IMAP_NOT_JUNK},
+    {"NotJunk", IMAP_NOT_JUNK},
+    {"NonJunk", IMAP_NOT_JUNK},
     {NULL, 0},
 };
 
@@ -205,6 +209,33 @@ static int read_body(struct imap *s, struct imap_message *m, struct err *e)
 	}
 }
 
+/*
+ * BODY[HEADER.FIELDS (X-SPAM ...)]<0>, behind its first word: the names, "]", and a string.
+ * What servers make of the names differs; nothing but the string is looked at.
+ */
+static int read_header(struct imap *s, struct imap_message *m, struct err *e)
+{
+	const struct imap_item *i = next(s);
+
+	if (i->kind != IMAP_OPEN)
+		return imap_protocol_error(s, "header fields without their names", e);
+	skip_value(s, i);
+	if ((i = next(s))->kind != IMAP_ATOM || text_of(s, i)[0] != ']')
+		return imap_protocol_error(s, "header fields without a ]", e);
+	i = next(s);
+	switch (i->kind) {
+	case IMAP_LITERAL:
+	case IMAP_QUOTED:
+		m->has |= IMAP_HAS_HEADER;
+		m->filtered = m->filtered || filter_mark_is_spam(text_of(s, i), i->len);
+		return 0;
+	case IMAP_ATOM: /* NIL */
+		return 0;
+	default:
+		return imap_protocol_error(s, "header fields that are no string", e);
+	}
+}
+
 /* MODSEQ (12345) of a message (RFC 7162): the mailbox has come at least so far. */
 static int read_modseq(struct imap *s, struct err *e)
 {
@@ -248,6 +279,8 @@ static int read_attribute(struct imap *s, const struct imap_item *name, struct i
 	}
 	if (is(s, name, "BODY[]"))
 		return read_body(s, m, e);
+	if (is(s, name, "BODY[HEADER.FIELDS"))
+		return read_header(s, m, e);
 	if (is(s, name, "MODSEQ"))
 		return read_modseq(s, e);
 	i = next(s);

@@ -51,10 +51,16 @@ static int sort(uint32_t id, const struct record_message *r, int64_t now, int64_
 	return 0;
 }
 
+/* Flags may be others than at the last run, as far as the source knows. */
+static bool has_changed(const struct source *s, const struct record_mailbox *box)
+{
+	return s->version == 0 || s->version != box->version;
+}
+
 int backlog_read(struct ledger *l, const struct record_mailbox *box, const struct source *s,
 		 int64_t now, struct backlog *b, struct err *e)
 {
-	const bool changed = s->version == 0 || s->version != box->version;
+	const bool changed = has_changed(s, box);
 	const bool grown = changed || s->next == 0 || s->next != box->next;
 	uint32_t newest[BACKLOG_NEWEST];
 	struct record_message r;
@@ -72,6 +78,32 @@ int backlog_read(struct ledger *l, const struct record_mailbox *box, const struc
 	for (uint64_t i = 0; grown && rc != -1 && i < seen && i < BACKLOG_NEWEST; i++)
 		rc = ranges_add(&b->doubtful, newest[i], newest[i], e);
 	return rc == -1 ? -1 : 0;
+}
+
+/* The message has another record now than that it was left alone. */
+static int decided(struct ledger *l, const struct record_mailbox *box, uint32_t id, int64_t now,
+		   struct err *e)
+{
+	struct record_message r;
+	int rc = ledger_message(l, box, id, &r, e);
+
+	if (rc != 1 || r.outcome != OUTCOME_UNDECIDED)
+		return rc == -1 ? -1 : 0;
+	return ledger_replace(l, box, id, now, e);
+}
+
+int backlog_decided(struct ledger *l, const struct record_mailbox *box, struct source *s,
+		    int64_t now, struct err *e)
+{
+	struct ranges found = {0};
+	int rc = has_changed(s, box) ? source_decided(s, &found, e) : 0;
+
+	for (size_t i = 0; rc == 0 && i < found.n; i++)
+		for (uint64_t n = found.range[i].first; rc == 0 && n <= found.range[i].last;
+		     n++)
+			rc = decided(l, box, (uint32_t)n, now, e);
+	ranges_free(&found);
+	return rc;
 }
 
 /* The numbers from first to last that the ledger has no record of. */

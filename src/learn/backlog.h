@@ -37,6 +37,14 @@ void backlog_free(struct backlog *b);
 int backlog_read(struct ledger *l, const struct record_mailbox *box, const struct source *s,
 		 int64_t now, struct backlog *b, struct err *e);
 
+/*
+ * What was left alone, because no person had decided about it, and of which the source says now
+ * that one did, is to be looked at again. Of an open source that has changed since the last
+ * run. 0, or -1.
+ */
+int backlog_decided(struct ledger *l, const struct record_mailbox *box, struct source *s,
+		    int64_t now, struct err *e);
+
 /* Add to todo what was found in the source and is not in the ledger yet. 0, or -1. */
 int backlog_new(struct ledger *l, const struct record_mailbox *box, const struct ranges *found,
 		struct ranges *todo, struct err *e);

@@ -5,6 +5,7 @@
 #include "learn/box.h"
 #include "learn/compare.h"
 #include "learn/retain.h"
+#include "ledger/stamps.h"
 
 enum {
 	CHUNK = 50000,		/* messages that are removed at a time */
@@ -379,7 +380,8 @@ int expire_ledger(struct expire *x, struct err *e)
 
 	if (horizon == 0 || x->dry_run)
 		return 0;
-	if (ledger_forget_contents(x->ledger, horizon, FORGET_PER_RUN, &forgotten, e) == -1)
+	if (ledger_forget_contents(x->ledger, horizon, FORGET_PER_RUN, &forgotten, e) == -1 ||
+	    stamps_forget(x->ledger, horizon, FORGET_PER_RUN, e) == -1)
 		return -1;
 	if (forgotten > 0)
 		log_info("forgot contents=%llu", (unsigned long long)forgotten);

@@ -417,7 +417,7 @@ static int take_content(struct intake *in, struct buf *body, const struct ledger
 	case DECIDE_HOLD:
 		return hold(in, &c, d.why, e);
 	default:
-		if (d.outcome == OUTCOME_UNTRUSTED)
+		if (d.outcome == OUTCOME_UNTRUSTED || d.outcome == OUTCOME_UNDECIDED)
 			c.digest = NULL; /* it says nothing of the content */
 		return intake_settle(in, &c, &a->info, d.outcome, d.why, e);
 	}
@@ -581,6 +581,8 @@ static int take_message(struct intake *in, struct source_message *m, struct err 
 		return adopt(in, &c, m->mark, e);
 	case MESSAGE_HELD:
 		return wait_for(in, &c, OUTCOME_HELD, "too new to count", e);
+	case MESSAGE_UNDECIDED:
+		return intake_settle(in, &c, NULL, OUTCOME_UNDECIDED, m->why, e);
 	case MESSAGE_UNREAD:
 		return wait_for(in, &c, OUTCOME_UNREAD, NULL, e);
 	case MESSAGE_UNREADABLE:

@@ -7,7 +7,8 @@ enum { MARK_CHUNK = 1000 };
 /* Messages that get the same mark. */
 struct kind {
 	enum mail_class class; /* NONE: any */
-	enum outcome outcome;  /* LEARNED stands for KNOWN too, SURE for all the others */
+	/* LEARNED stands for KNOWN too, SURE for all the others but UNDECIDED */
+	enum outcome outcome;
 };
 
 /* What a marking works with. */
@@ -23,6 +24,7 @@ static bool is_of_kind(const struct record_message *r, struct kind k)
 	bool learned = outcome_is_learned(r->outcome);
 
 	return r->state == STATE_SETTLED && learned == (k.outcome == OUTCOME_LEARNED) &&
+	       (r->outcome == OUTCOME_UNDECIDED) == (k.outcome == OUTCOME_UNDECIDED) &&
 	       (!learned || r->class == k.class);
 }
 
@@ -63,7 +65,8 @@ static int tell_source(const struct marking *m, const struct ranges *set, struct
 	bool held = false;
 	int rc = 0;
 
-	if (!m->source->read_only) {
+	/* What is a user's own, and was left alone, has no mark of ours. */
+	if (!m->source->read_only && k.outcome != OUTCOME_UNDECIDED) {
 		rc = ranges_union(&wire, set, e);
 		if (rc == 0)
 			rc = source_mark(m->source, &wire, k.class, k.outcome, &held, e);
@@ -76,7 +79,9 @@ static int tell_source(const struct marking *m, const struct ranges *set, struct
 static int mark_kind(const struct marking *m, struct kind k, struct err *e)
 {
 	const struct output_place place = {m->source->account, m->source->mailbox};
-	const char *name = source_mark_name(m->source, k.class, k.outcome);
+	const char *name = k.outcome == OUTCOME_UNDECIDED
+			       ? NULL
+			       : source_mark_name(m->source, k.class, k.outcome);
 	struct ranges set = {0};
 	uint64_t marked = 0;
 	uint32_t id = 0;
@@ -103,7 +108,8 @@ int mark_settled(struct ledger *l, struct source *s, const struct record_mailbox
 {
 	static const struct kind kinds[] = {{CLASS_SPAM, OUTCOME_LEARNED},
 					    {CLASS_HAM, OUTCOME_LEARNED},
-					    {CLASS_NONE, OUTCOME_SURE}};
+					    {CLASS_NONE, OUTCOME_SURE},
+					    {CLASS_NONE, OUTCOME_UNDECIDED}};
 	const struct marking m = {l, s, box, output};
 
 	if (!s->can_mark && !output->dry_run &&

@@ -1,8 +1,11 @@
 #include "learn/message.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "ledger/quorum.h"
 
+static const char unlike[] = "it only looks like one that was moved";
 static const char few_agree[] = "too few reporters agree so far";
 
 static struct decision settle(enum outcome outcome, const char *why)
@@ -41,6 +44,7 @@ int message_read(const struct message_rules *rules, const struct source *s,
 	const char *who;
 
 	report_field_read(m->body.data, m->body.len, &a->field);
+	a->recalled = m->recalled;
 	a->refused = s->proof ? trust_refuses(rules->trust, &a->field, s->class) : NULL;
 	/* In a mailbox of one's own, and in old mail, the envelope is the spammer's. */
 	who = m->reporter[0] ? m->reporter
@@ -73,6 +77,20 @@ static struct decision wait_no_longer(const struct conf_reports *reports, int64_
 	return hold;
 }
 
+/*
+ * Is the content known from the other side of the account: was its last verdict the other
+ * class, or is that the last word of the same user, whatever others said since?
+ */
+static bool comes_from_there(const struct record_digest *known, const struct ledger_copy *c)
+{
+	if (known->class != CLASS_NONE && known->class != c->class)
+		return true;
+	for (size_t i = 0; c->reporter && i < known->n_reporters; i++)
+		if (memcmp(known->reporter[i].who, c->reporter, RECORD_REPORTER_SIZE) == 0)
+			return known->reporter[i].class != c->class;
+	return false;
+}
+
 int message_decide(const struct message_rules *rules, struct ledger *l,
 		   const struct ledger_copy *c, const struct arrival *a, bool only_note,
 		   int64_t held_since, struct decision *d, struct err *e)
@@ -94,6 +112,10 @@ int message_decide(const struct message_rules *rules, struct ledger *l,
 	if (rc == -1)
 		return -1;
 	record_digest_no_future(&known, clock_now());
+	if (a->recalled && !comes_from_there(&known, c)) {
+		*d = settle(OUTCOME_UNDECIDED, unlike);
+		return 0;
+	}
 	if (quorum <= 1) {
 		*d = by_content(rc == 1 ? &known : NULL, c->class, c->verdict_at);
 		return 0;

@@ -27,8 +27,9 @@ struct message_rules {
 struct arrival {
 	struct report_field field;
 	struct mime_info info;
-	const char *refused;	    /* static text: the report is not proved; NULL: it is */
-	char who[REPORT_FIELD_MAX]; /* the reporter's address; "" unknown */
+	const char *refused; /* static text: the report is not proved; NULL: it is */
+	bool recalled;	     /* it counts only if its content is known from the other side */
+	char who[REPORT_FIELD_MAX];		      /* the reporter's address; "" unknown */
 	unsigned char reporter[RECORD_REPORTER_SIZE]; /* its keyed hash */
 };
 

@@ -253,7 +253,9 @@ static int load_backlog(struct pipeline *p, struct backlog *b, struct err *e)
 {
 	uint64_t gone = 0, strange = 0;
 
-	if (read_backlog(p, b, e) == -1 || forget_gone(p, b, &gone, e) == -1 ||
+	if (backlog_decided(p->in.with.ledger, &p->in.box, p->in.source, clock_now(), e) ==
+		-1 ||
+	    read_backlog(p, b, e) == -1 || forget_gone(p, b, &gone, e) == -1 ||
 	    (gone > 0 && read_backlog(p, b, e) == -1) ||
 	    compare(p, &b->doubtful, &strange, e) == -1)
 		return -1;

@@ -12,6 +12,9 @@ int64_t retain_age(const struct record_message *r, const struct conf_retention *
 	/* Nobody knows why it was skipped: it stays as long as it would for any reason. */
 	if (r->outcome == OUTCOME_SKIPPED)
 		return longer(longer(p->known, p->skipped), p->untrusted);
+	/* Mail of a user's own. */
+	if (r->outcome == OUTCOME_UNDECIDED)
+		return CONF_NEVER;
 	switch (outcome_group(r->outcome)) {
 	case GROUP_LEARNED:
 		return p->learned;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "base/fault.h"
@@ -76,6 +77,8 @@ static int check_format(struct ledger *l, struct err *e)
 
 static int start(struct ledger *l, struct err *e)
 {
+	while (getrandom(&l->run, sizeof l->run, 0) != sizeof l->run)
+		;
 	if (l->store->ops->begin(l->store, l->mode != LEDGER_READ, e) == -1)
 		return -1;
 	return check_format(l, e);

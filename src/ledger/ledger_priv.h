@@ -1,5 +1,5 @@
 /*
- * ledger_priv.h - a ledger from inside. Private to ledger.c and samples.c.
+ * ledger_priv.h - a ledger from inside. Private to ledger.c, samples.c and stamps.c.
  */
 #ifndef LS_LEDGER_PRIV_H
 #define LS_LEDGER_PRIV_H
@@ -12,8 +12,9 @@ struct ledger {
 	struct store *store; /* owned */
 	enum ledger_mode mode;
 	int lock;
-	bool dirty; /* something has changed since the last commit */
-	bool dead;  /* a commit failed: the store is not what was recorded */
+	bool dirty;   /* something has changed since the last commit */
+	bool dead;    /* a commit failed: the store is not what was recorded */
+	uint32_t run; /* by chance: tells what is noted now from what earlier runs noted */
 };
 
 /* Every change of the store: 0, or -1 with its error. */

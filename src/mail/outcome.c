@@ -20,6 +20,7 @@ static const struct {
     [OUTCOME_UNREADABLE] = {GROUP_FAILED, "unreadable", "not given by the mail server"},
     [OUTCOME_UNREAD] = {GROUP_HELD, "unread", "not read by its user yet"},
     [OUTCOME_NO_REPORT] = {GROUP_SKIPPED, "not-a-report", "no attached message"},
+    [OUTCOME_UNDECIDED] = {GROUP_SKIPPED, "undecided", "not decided by a user"},
     [OUTCOME_SKIPPED] = {GROUP_SKIPPED, "skipped", "skipped by an earlier run"},
 };
 

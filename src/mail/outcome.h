@@ -25,6 +25,7 @@ enum outcome {
 	OUTCOME_UNREADABLE = 14,  /* not settled: the mail server does not deliver it */
 	OUTCOME_UNREAD = 15,	  /* not settled: it counts only when its user has read it */
 	OUTCOME_NO_REPORT = 16,	  /* a forward without an attached message; never sent */
+	OUTCOME_UNDECIDED = 17,	  /* lies where a filter, or nobody, put it; never sent */
 	OUTCOMES,
 };
 

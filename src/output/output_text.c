@@ -200,6 +200,9 @@ static void print_learned(const struct output *o)
 		printf(", %llu of them changed class", (count)tally_flipped(t));
 	printf("   known %llu   skipped %llu", (count)tally_group(t, GROUP_KNOWN),
 	       (count)tally_group(t, GROUP_SKIPPED));
+	if (t->outcome[OUTCOME_UNDECIDED] > 0)
+		printf(" (%llu %s)", (count)t->outcome[OUTCOME_UNDECIDED],
+		       outcome_text(OUTCOME_UNDECIDED));
 	if (tally_group(t, GROUP_UNTRUSTED) > 0)
 		printf("   untrusted %llu", (count)tally_group(t, GROUP_UNTRUSTED));
 	if (tally_group(t, GROUP_HELD) > 0)

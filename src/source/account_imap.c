@@ -40,7 +40,7 @@ static struct source *imap_account_source(struct account *account, size_t i)
 {
 	struct account_imap *a = (struct account_imap *)account;
 
-	return source_imap(a->imap, a->conf, &a->conf->mailboxes[i]);
+	return source_imap(a->imap, account->ledger, a->conf, &a->conf->mailboxes[i]);
 }
 
 static void imap_account_disconnect(struct account *account)

@@ -52,6 +52,12 @@ uint32_t source_owed(const struct source *s)
 	return s->ops->owed(s);
 }
 
+int source_decided(struct source *s, struct ranges *found, struct err *e)
+{
+	ranges_clear(found);
+	return s->decided && s->ops->decided ? s->ops->decided(s, found, e) : 0;
+}
+
 int source_look(struct source *s, const struct ranges *ids, source_sight_fn *fn, void *ctx,
 		struct err *e)
 {
@@ -62,14 +68,14 @@ int source_mark(struct source *s, struct ranges *ids, enum mail_class class,
 		enum outcome outcome, bool *held, struct err *e)
 {
 	assert(!s->read_only);
-	*held = s->can_mark;
-	return s->can_mark ? s->ops->mark(s, ids, class, outcome, held, e) : 0;
+	*held = s->can_mark && !s->unmarked;
+	return *held ? s->ops->mark(s, ids, class, outcome, held, e) : 0;
 }
 
 const char *source_mark_name(const struct source *s, enum mail_class class,
 			     enum outcome outcome)
 {
-	return s->ops->mark_name(class, outcome);
+	return s->unmarked ? NULL : s->ops->mark_name(class, outcome);
 }
 
 int source_fail(struct source *s, uint32_t id, const char *why, struct err *e)

@@ -21,29 +21,22 @@
 #include "base/waiter.h"
 #include "source/source_message.h"
 
-/* How messages leave. */
-struct source_removal {
-	const char *move_to; /* a mailbox, UTF-8; NULL: they are deleted */
-	bool imprecise;	     /* allowed to remove without UIDPLUS (RFC 4315) */
-};
-
-enum { SOURCE_NAME_MAX = 512 }; /* bytes of a message's name, with NUL */
-
 enum source_next { SOURCE_ERROR = -1, SOURCE_END, SOURCE_MESSAGE, SOURCE_WAIT };
 
 struct source {
 	const struct source_ops *ops; /* which kind: source_ops.h */
 	const char *account;	      /* borrowed; for the operator and for the ledger */
 	const char *mailbox;	      /* borrowed, UTF-8 */
-	enum mail_class class; /* NONE: each message has its own, and they come in the order
-				* of the verdicts */
-	bool seen_only;	       /* only what its user has read counts */
-	bool proof;	       /* what lies here must prove that it is a report (trust.h) */
-	bool unwrap;	       /* messages of it are forwards: what is attached is learned */
-	bool may_unwrap;       /* ... or perhaps: nobody said */
-	bool dated;	       /* a message's date is the time of the report */
-	bool expires;	       /* retention applies */
-	bool fleeting; /* its numbers mean nothing in another run, nor is anyone a reporter */
+	enum mail_class class; /* NONE: each message has its own, in the verdicts' order */
+	bool seen_only;	 /* only what its user has read counts */
+	bool proof;	 /* what lies here must prove that it is a report (trust.h) */
+	bool unwrap;	 /* messages of it are forwards: what is attached is learned */
+	bool may_unwrap; /* ... or perhaps: nobody said */
+	bool dated;	 /* a message's date is the time of the report */
+	bool expires;	 /* retention applies */
+	bool fleeting;	 /* its numbers mean nothing in another run, nor is anyone a reporter */
+	bool unmarked;	 /* the administrator wants no marks of ours here */
+	bool decided;	 /* only what a person decided counts */
 	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; or NULL */
 	int64_t hold;	   /* seconds that a verdict lies before it counts */
 
@@ -90,6 +83,12 @@ uint32_t source_next_size(const struct source *s);
 
 /* The message that the server owes us next; 0 where it owes none. */
 uint32_t source_owed(const struct source *s);
+
+/*
+ * Where only what a person decided counts: messages that say of themselves that he did so, also
+ * after they were given as UNDECIDED. found is emptied first.
+ */
+int source_decided(struct source *s, struct ranges *found, struct err *e);
 
 /* fn for each message of ids that is there, in any order; ends early where fn says -1. */
 int source_look(struct source *s, const struct ranges *ids, source_sight_fn *fn, void *ctx,

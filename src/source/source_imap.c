@@ -100,7 +100,9 @@ static int imap_source_open(struct source *source, bool read_only, struct err *e
 
 	if (find_name(s, e) == -1)
 		return -1;
-	if (imap_select(s->imap, s->name, read_only, e) == -1)
+	/* Where nothing will be changed, \Recent is not either. */
+	if (imap_select(s->imap, s->name, read_only || (source->unmarked && !source->expires),
+			e) == -1)
 		return name_the_nearest(s, e);
 	if (s->conf->special_use && utf7_decode(s->name, s->folder, sizeof s->folder) == 0)
 		source->folder = s->folder;
@@ -174,7 +176,8 @@ static int ask_metadata(struct source_imap *s, struct err *e)
 	ranges_clear(&s->ahead->asked);
 	if (sequence_take(&s->todo, SLICE, set, sizeof set, &s->ahead->asked, &n, e) == -1)
 		return -1;
-	s->ahead->command = imap_send(s->imap, e, "UID FETCH %s " METADATA, set);
+	s->ahead->command = imap_send(s->imap, e, "UID FETCH %s %s", set,
+				      s->source.decided ? METADATA_FILTERED : METADATA);
 	return s->ahead->command ? 0 : -1;
 }
 
@@ -191,8 +194,10 @@ static enum message_kind judge(const struct source_imap *s, const struct entry *
 		*mark = OUTCOME_KNOWN;
 	else if (!learned && (m->flags & IMAP_LEARN_SKIPPED))
 		*mark = OUTCOME_SKIPPED;
-	if (*mark != OUTCOME_NONE && s->filter.believe_marks)
+	if (*mark != OUTCOME_NONE && s->filter.believe_marks && !s->source.unmarked)
 		return MESSAGE_MARKED;
+	if (m->decided == ENTRY_UNDECIDED)
+		return MESSAGE_UNDECIDED;
 	if (s->filter.read_only_counts && !(m->flags & IMAP_SEEN))
 		return MESSAGE_UNREAD;
 	/* What has no date may have come just now. */
@@ -217,6 +222,7 @@ static bool give_bodiless(struct source_imap *s, struct source_message *m)
 		return false;
 	m->id = x->uid;
 	m->stamp = x->stamp;
+	m->why = x->why;
 	x->state = ENTRY_DONE;
 	s->at++;
 	return true;
@@ -278,15 +284,18 @@ static struct record_stamp stamp_of(const struct imap_message *m)
 	return (struct record_stamp){m->size, m->has & IMAP_HAS_DATE ? m->date : 0};
 }
 
-static void take_metadata(struct source_imap *s)
+static int take_metadata(struct source_imap *s, struct err *e)
 {
 	const struct imap_message *m = &s->message;
 	struct slice *sl = s->ahead;
+	struct entry *x = &sl->entry[sl->n];
 
 	if (!(m->has & IMAP_HAS_UID) || !(m->has & IMAP_HAS_SIZE) || sl->command == 0 ||
 	    sl->n == SLICE || !ranges_has(&sl->asked, m->uid) || find_entry(sl, m->uid))
-		return; /* nobody asked */
-	sl->entry[sl->n++] = (struct entry){m->uid, stamp_of(m), m->flags, ENTRY_NEW, 0};
+		return 0; /* nobody asked */
+	*x = (struct entry){.uid = m->uid, .stamp = stamp_of(m), .flags = m->flags};
+	sl->n++;
+	return source_imap_decide(s, x, m->filtered, e);
 }
 
 /*
@@ -334,6 +343,7 @@ static bool take_body(struct source_imap *s, struct source_message *out)
 		return true;
 	}
 	out->kind = m->has & IMAP_HAS_LARGE ? MESSAGE_LARGE : MESSAGE_BODY;
+	out->recalled = x->decided == ENTRY_RECALLED;
 	out->body = m->body;
 	m->body = (struct buf){0};
 	return true;
@@ -463,7 +473,8 @@ static enum source_next imap_source_next(struct source *source, struct source_me
 				return SOURCE_ERROR;
 		} else if (!(s->message.has &
 			     (IMAP_HAS_BODY | IMAP_HAS_LARGE | IMAP_HAS_NIL))) {
-			take_metadata(s);
+			if (take_metadata(s, e) == -1)
+				return SOURCE_ERROR;
 		} else if (take_body(s, m)) {
 			return SOURCE_MESSAGE;
 		}
@@ -623,6 +634,7 @@ static const struct source_ops imap_ops = {
     .next = imap_source_next,
     .next_size = imap_source_next_size,
     .owed = imap_source_owed,
+    .decided = source_imap_decided,
     .look = imap_source_look,
     .mark = source_imap_mark,
     .mark_name = imap_source_mark_name,
@@ -633,7 +645,8 @@ static const struct source_ops imap_ops = {
     .close = imap_source_close,
 };
 
-struct source *source_imap(struct imap *imap, const struct conf_account *account,
+struct source *source_imap(struct imap *imap, struct ledger *ledger,
+			   const struct conf_account *account,
 			   const struct conf_mailbox *mailbox)
 {
 	struct source_imap *s = calloc(1, sizeof *s);
@@ -656,10 +669,13 @@ struct source *source_imap(struct imap *imap, const struct conf_account *account
 	    .may_unwrap = !own && account->unwrap == CONF_KEEP_UNSAID,
 	    .dated = !own && mailbox->trusted != CONF_KEEP_YES,
 	    .expires = mailbox->expire,
+	    .unmarked = mailbox->mark == CONF_KEEP_NO,
+	    .decided = own && ledger && mailbox->decided == CONF_KEEP_YES,
 	    .owner = own ? owner : NULL,
 	    .hold = mailbox->hold,
 	};
 	s->imap = imap;
+	s->ledger = ledger;
 	s->account = account;
 	s->conf = mailbox;
 	s->now = &s->slice[0];

@@ -8,13 +8,16 @@
 
 #include "conf/conf.h"
 #include "imap/imap.h"
+#include "ledger/ledger.h"
 #include "source/source.h"
 
 /*
- * The source of a mailbox of this account, to which imap is logged in (all borrowed). NULL
- * without memory.
+ * The source of a mailbox of this account, to which imap is logged in (all borrowed). ledger is
+ * for mailboxes in which only what a person decided counts; NULL: everything does. NULL without
+ * memory.
  */
-struct source *source_imap(struct imap *imap, const struct conf_account *account,
+struct source *source_imap(struct imap *imap, struct ledger *ledger,
+			   const struct conf_account *account,
 			   const struct conf_mailbox *mailbox);
 
 /*

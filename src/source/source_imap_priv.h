@@ -1,11 +1,13 @@
 /*
- * source_imap_priv.h - a mailbox as source_imap.c (reading), change_imap.c (marks, removal) and
- * copied_imap.c (a removal that was cut short) share it. Private to them.
+ * source_imap_priv.h - a mailbox as source_imap.c (reading), decided_imap.c (what a person
+ * decided), change_imap.c (marks, removal) and copied_imap.c (a removal that was cut short)
+ * share it. Private to them.
  */
 #ifndef LS_SOURCE_IMAP_PRIV_H
 #define LS_SOURCE_IMAP_PRIV_H
 
 #include "imap/sequence.h"
+#include "mail/filter_mark.h"
 #include "source/source_imap.h"
 #include "source/source_ops.h"
 
@@ -17,12 +19,19 @@ enum {
 
 #define METADATA "(UID FLAGS INTERNALDATE RFC822.SIZE)"
 
+/* The same with a filter's fields. Of a header that strangers wrote, 4 KiB are enough. */
+#define METADATA_FILTERED                      \
+	"(UID FLAGS INTERNALDATE RFC822.SIZE " \
+	"BODY.PEEK[HEADER.FIELDS (" FILTER_MARK_FIELDS ")]<0.4096>)"
+
 struct entry {
 	uint32_t uid;
 	struct record_stamp stamp;
 	unsigned flags;
 	enum { ENTRY_NEW, ENTRY_ASKED, ENTRY_REFUSED, ENTRY_DONE } state;
 	unsigned command; /* ASKED: the FETCH that is to bring it */
+	enum { ENTRY_DECIDED, ENTRY_RECALLED, ENTRY_UNDECIDED } decided;
+	const char *why; /* UNDECIDED: static text */
 };
 
 struct slice {
@@ -37,6 +46,7 @@ struct source_imap {
 	struct imap *imap;		    /* borrowed */
 	const struct conf_account *account; /* borrowed */
 	const struct conf_mailbox *conf;    /* borrowed */
+	struct ledger *ledger;		    /* borrowed; NULL: nothing is known or noted */
 	char name[NAME_MAX_WIRE];	    /* modified UTF-7 */
 	char folder[NAME_MAX_WIRE];	    /* the same in UTF-8, of a special use */
 	struct ranges todo;
@@ -65,7 +75,17 @@ int source_imap_fetch(struct source_imap *s, const struct ranges *ids, unsigned 
 int source_imap_target_name(const struct source_imap *s, const char *to,
 			    char wire[NAME_MAX_WIRE], struct err *e);
 
+/*
+ * Set x->decided by what the message says of itself, where only what a person decided counts:
+ * filtered, a filter says that it is spam. Notes in the ledger where it was seen. RECALLED: its
+ * content has to be known from the account's other side. 0, or -1 with an error of the ledger.
+ */
+int source_imap_decide(const struct source_imap *s, struct entry *x, bool filtered,
+		       struct err *e);
+
 /* ---- as in source.h ---- */
+
+int source_imap_decided(struct source *s, struct ranges *found, struct err *e);
 
 int source_imap_mark(struct source *s, struct ranges *ids, enum mail_class class,
 		     enum outcome outcome, bool *held, struct err *e);

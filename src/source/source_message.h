@@ -1,5 +1,5 @@
 /*
- * source_message.h - what a source gives, and what it may keep back.
+ * source_message.h - what a source gives, what it may keep back, and how it lets go.
  */
 #ifndef LS_SOURCE_MESSAGE_H
 #define LS_SOURCE_MESSAGE_H
@@ -13,13 +13,17 @@
 #include "mail/class.h"
 #include "mail/outcome.h"
 
-enum { SOURCE_REPORTER_MAX = 256 };
+enum {
+	SOURCE_REPORTER_MAX = 256,
+	SOURCE_NAME_MAX = 512, /* bytes of a message's name, with NUL */
+};
 
 /* What a message is, before anyone looks into it. */
 enum message_kind {
 	MESSAGE_BODY,	    /* here it is */
 	MESSAGE_LARGE,	    /* above max_size: not fetched */
 	MESSAGE_MARKED,	    /* bears a mark of ours that is believed: not fetched */
+	MESSAGE_UNDECIDED,  /* no person put it where it lies: not fetched */
 	MESSAGE_UNREAD,	    /* its user has not read it yet: not fetched */
 	MESSAGE_HELD,	    /* too new to count: not fetched */
 	MESSAGE_UNREADABLE, /* the server says that it is there, and does not give it */
@@ -34,6 +38,11 @@ struct source_message {
 	enum outcome mark;		   /* MARKED: what the mark says (KNOWN or SKIPPED) */
 	struct buf body;		   /* BODY: owned by whoever holds the message */
 	char words[RECORD_ANSWER_MAX + 1]; /* UNREADABLE: the server's, or ours; visible */
+	const char *why;		   /* UNDECIDED: static text */
+
+	/* BODY: it counts only if the ledger knows its content from the account's other side.
+	 */
+	bool recalled;
 
 	/* BODY: who reported it, where the source knows that for sure; "": it does not. */
 	char reporter[SOURCE_REPORTER_MAX];
@@ -57,6 +66,12 @@ struct source_sight {
 };
 
 typedef int source_sight_fn(void *ctx, const struct source_sight *sight, struct err *e);
+
+/* How messages leave. */
+struct source_removal {
+	const char *move_to; /* a mailbox, UTF-8; NULL: they are deleted */
+	bool imprecise;	     /* allowed to remove without UIDPLUS (RFC 4315) */
+};
 
 /* Free what the message holds; it can be used again. */
 void source_message_free(struct source_message *m);

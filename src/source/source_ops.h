@@ -17,6 +17,7 @@ struct source_ops {
 				 struct err *e);
 	uint32_t (*next_size)(const struct source *s);
 	uint32_t (*owed)(const struct source *s);
+	int (*decided)(struct source *s, struct ranges *found, struct err *e); /* may be NULL */
 	int (*look)(struct source *s, const struct ranges *ids, source_sight_fn *fn, void *ctx,
 		    struct err *e);
 	int (*mark)(struct source *s, struct ranges *ids, enum mail_class class,

@@ -46,6 +46,13 @@ static void check_conf(const struct conf *c)
 		fuzz_must(c->accounts[i].n_mailboxes > 0, "an account without a mailbox");
 }
 
+/* What the input names as a command is not run, nor read as a list of users. */
+static int run_nothing(void *ctx, const struct conf *conf, struct err *e)
+{
+	(void)ctx, (void)conf;
+	return err_set(e, ERR_FATAL, ERR_CONFIG, "not here; try it with a configuration");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct conf *c = NULL;
@@ -53,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char path[64];
 	int fd = make_file(data, len, path, sizeof path);
 
-	if (conf_load(path, &c, &e) == -1) {
+	if (conf_load_as(path, run_nothing, NULL, &c, &e) == -1) {
 		fuzz_must(c == NULL, "an error and a configuration");
 		check_error(&e, path);
 	} else {

@@ -8,6 +8,7 @@ honest and correct.
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import ssl
@@ -292,9 +293,17 @@ class FakeImap(Fake):
     _do_examine = _do_select
 
     def _do_uid_search(self, rest: str) -> bytes:
+        words = {word for word in rest.split() if word.lower().endswith("junk")}
+        if words:  # OR KEYWORD $NotJunk ...
+            return self._found(rest, [uid for uid, message in self.selected.items()
+                                      if words & message.flags])
         found = self._in_set(rest.rpartition("UID ")[2].partition(" ")[0])
         if rest.endswith(" DELETED"):
             found = [uid for uid in found if "\\Deleted" in self.selected[uid].flags]
+        return self._found(rest, found)
+
+    @staticmethod
+    def _found(rest: str, found: list[int]) -> bytes:
         if "RETURN" in rest:
             every = f" ALL {','.join(map(str, found))}" if found else ""
             return f'* ESEARCH (TAG "x") UID{every}\r\n'.encode()
@@ -302,7 +311,8 @@ class FakeImap(Fake):
 
     def _do_uid_fetch(self, rest: str) -> bytes:
         body = "BODY.PEEK[]" in rest
-        return b"".join(fetched(number, uid, self.selected[uid], body)
+        fields = re.search(r"HEADER\.FIELDS \(([^)]*)\)", rest)
+        return b"".join(fetched(number, uid, self.selected[uid], body, fields[1] if fields else "")
                         for number, uid in enumerate(sorted(self.selected), 1)
                         if uid in self._in_set(rest.partition(" ")[0]))
 
@@ -357,12 +367,24 @@ class FakeImap(Fake):
         return sorted(wanted)
 
 
-def fetched(number: int, uid: int, message: Message, body: bool) -> bytes:
+def header_fields(raw: bytes, names: str) -> bytes:
+    """These fields of the header, as BODY[HEADER.FIELDS (...)] gives them."""
+    head = raw.partition(b"\r\n\r\n")[0] + b"\r\n"
+    fields = re.findall(rb"(?m)^[^ \t\r\n:]+:(?:[^\n]*\n)(?:[ \t][^\n]*\n)*", head)
+    wanted = {name.lower() for name in names.split()}
+    return b"".join(field for field in fields
+                    if field.partition(b":")[0].decode("latin-1").lower() in wanted) + b"\r\n"
+
+
+def fetched(number: int, uid: int, message: Message, body: bool, fields: str = "") -> bytes:
     if body:
         head = f"* {number} FETCH (UID {uid} BODY[] {{{len(message.raw)}}}\r\n"
         return head.encode() + message.raw + b")\r\n"
+    head = header_fields(message.raw, fields)[:4096] if fields else b""
+    named = f" BODY[HEADER.FIELDS ({fields.upper()})]<0> {{{len(head)}}}\r\n" if fields else ""
     return (f"* {number} FETCH (UID {uid} FLAGS ({' '.join(sorted(message.flags))}) "
-            f'INTERNALDATE "{message.date}" RFC822.SIZE {len(message.raw)})\r\n').encode()
+            f'INTERNALDATE "{message.date}" RFC822.SIZE {len(message.raw)}{named}'
+            ).encode() + head + b")\r\n"
 
 
 # ---- HTTP ----

@@ -233,7 +233,7 @@ def examples() -> dict[str, str]:
     blocks = re.findall(r"(?s)\.Bd -literal.*?\n(.*?)\.Ed", page)
     return found | {f"learnspool.conf.5, example {n}": block.replace("\\e", "\\")
                     for n, block in enumerate(blocks, 1)
-                    if re.search("^(account|stalwart) ", block, re.MULTILINE)}
+                    if re.search("^(account|impersonate|stalwart) ", block, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("name", examples())
@@ -246,7 +246,10 @@ def test_no_example_is_refused_by_a_run(program: Program, name: str) -> None:
     text += f'rspamd {{ url = "http://127.0.0.1:1" }}\nledger = "{program.ledger}"\n'
     text = re.sub(r"/etc/learnspool/[a-z-]*\.(token|password|key)", str(program.folder / "secret"),
                   text)
+    text = text.replace("/etc/learnspool/users", str(program.folder / "users"))
     text = re.sub(r'url = "(imaps|https)://[^"]*"', r'url = "\1://127.0.0.1:1"', text)
+    (program.folder / "users").write_text(f"{ALICE}\n")
+    (program.folder / "users").chmod(0o644)
     (program.folder / "secret").touch(0o600)
     (program.folder / "secret").write_text("0123456789abcdef0123456789abcdef\n")
     program.config.touch(0o600)

@@ -761,6 +761,60 @@ static void test_bodies(void **state)
 	close_session();
 }
 
+/* Fields of a header, as servers give them back: does a filter say that it is spam? */
+static void test_headers(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned has;
+		bool filtered;
+	} headers[] = {
+	    {"BODY[HEADER.FIELDS (X-Spam X-Spam-Flag)]<0> {13}\r\nX-Spam: Yes\r\n", 1, true},
+	    {"BODY[HEADER.FIELDS (X-SPAM)] {13}\r\nX-Spam: Yes\r\n", 1, true},
+	    {"body[header.fields (\"X-Spam\")]<0> \"X-Spam: Yes\"", 1, true},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> {14}\r\nX-Spam: No\r\n\r\n", 1, false},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> {2}\r\n\r\n", 1, false},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> {0}\r\n", 1, false},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> {14}\r\n\0\r\nX-Spam: Yes", 1, true},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> \"\"", 1, false},
+	    {"BODY[HEADER.FIELDS (X-SPAM)]<0> NIL", 0, false},
+	};
+	static const char *const bad[] = {
+	    "BODY[HEADER.FIELDS X-SPAM]<0> {0}\r\n",	"BODY[HEADER.FIELDS (X-SPAM) {0}\r\n",
+	    "BODY[HEADER.FIELDS (X-SPAM)] ({0}\r\n)",	"BODY[HEADER.FIELDS (X-SPAM)]",
+	    "BODY[HEADER.FIELDS (X-SPAM)] {65537}\r\n",
+	};
+	struct imap_event ev;
+
+	(void)state;
+	open_session("");
+	for (size_t i = 0; i < COUNT(headers); i++) {
+		const char *text = headers[i].text;
+		/* One of them has a NUL inside. */
+		size_t len = strlen(text) + (i == 6 ? 1 + strlen(text + strlen(text) + 1) : 0);
+
+		reset_server();
+		server.step = 3;
+		buf_adds(&server.out, "* 1 FETCH (FLAGS (NonJunk) ");
+		buf_add(&server.out, text, len);
+		buf_adds(&server.out, " UID 5)\r\n");
+		assert_int_equal(imap_next(s, BODY_MAX, &ev, &message, &e), 0);
+		assert_int_equal(message.has, IMAP_HAS_UID | IMAP_HAS_FLAGS |
+						  (headers[i].has ? IMAP_HAS_HEADER : 0));
+		assert_int_equal(message.flags, IMAP_NOT_JUNK);
+		assert_int_equal(message.filtered, headers[i].filtered);
+	}
+	close_session();
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		open_session("");
+		reset_server();
+		buf_addf(&server.out, "* 1 FETCH (UID 5 %s)\r\n", bad[i]);
+		assert_int_equal(imap_next(s, BODY_MAX, &ev, &message, &e), -1);
+		assert_int_equal(e.kind, ERR_PROTOCOL);
+		close_session();
+	}
+}
+
 static const struct {
 	const char *text;
 	bool good;
@@ -1387,14 +1441,14 @@ int main(void)
 	    cmocka_unit_test(test_silence),	   cmocka_unit_test(test_drips),
 	    cmocka_unit_test(test_talks_on),	   cmocka_unit_test(test_time_elsewhere),
 	    cmocka_unit_test(test_turns),	   cmocka_unit_test(test_bodies),
-	    cmocka_unit_test(test_dates),	   cmocka_unit_test(test_pipeline),
-	    cmocka_unit_test(test_refused),	   cmocka_unit_test(test_select),
-	    cmocka_unit_test(test_names),	   cmocka_unit_test(test_rights),
-	    cmocka_unit_test(test_status),	   cmocka_unit_test(test_special_use),
-	    cmocka_unit_test(test_list_names),	   cmocka_unit_test(test_search),
-	    cmocka_unit_test(test_search_million), cmocka_unit_test(test_socket),
-	    cmocka_unit_test(test_logins),	   cmocka_unit_test(test_no_login),
-	    cmocka_unit_test(test_wrong_port),
+	    cmocka_unit_test(test_headers),	   cmocka_unit_test(test_dates),
+	    cmocka_unit_test(test_pipeline),	   cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_select),	   cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_rights),	   cmocka_unit_test(test_status),
+	    cmocka_unit_test(test_special_use),	   cmocka_unit_test(test_list_names),
+	    cmocka_unit_test(test_search),	   cmocka_unit_test(test_search_million),
+	    cmocka_unit_test(test_socket),	   cmocka_unit_test(test_logins),
+	    cmocka_unit_test(test_no_login),	   cmocka_unit_test(test_wrong_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

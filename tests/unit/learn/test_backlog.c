@@ -223,6 +223,46 @@ static void test_ledger_fails(void **state)
 	ranges_free(&todo);
 }
 
+static unsigned asked;
+
+static int say_decided(struct source *s, struct ranges *found, struct err *err)
+{
+	(void)s;
+	asked++;
+	return ranges_add(found, 3, 6, err);
+}
+
+/* What nobody had decided about, and somebody has now, is looked at again; nothing else is, and
+ * nobody is asked where nothing has changed. */
+static void test_decided(void **state)
+{
+	static const struct source_ops ops = {.decided = say_decided};
+	struct record_message r;
+
+	(void)state;
+	src.ops = &ops;
+	src.decided = true;
+	for (uint32_t id = 1; id <= 4; id++)
+		put(id, STATE_MARKED, OUTCOME_UNDECIDED, false, 5);
+	put(5, STATE_MARKED, OUTCOME_LEARNED, true, 5);
+	put(6, STATE_PENDING, OUTCOME_HELD, true, 5);
+	asked = 0;
+	assert_int_equal(backlog_decided(ledger, &box, &src, NOW, &e), 0);
+	assert_int_equal(asked, 0);
+	src.version = 51;
+	assert_int_equal(backlog_decided(ledger, &box, &src, NOW, &e), 0);
+	assert_int_equal(asked, 1);
+	read_it();
+	assert_string_equal(fake_ranges(&b.todo), "3:4");
+	for (uint32_t id = 1; id <= 6; id++) {
+		assert_int_equal(ledger_message(ledger, &box, id, &r, &e), 1);
+		assert_int_equal(r.state == STATE_PENDING, id == 3 || id == 4 || id == 6);
+	}
+	src.decided = false;
+	assert_int_equal(backlog_decided(ledger, &box, &src, NOW, &e), 0);
+	assert_int_equal(asked, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -231,6 +271,7 @@ int main(void)
 	    TEST(test_every_record), TEST(test_no_version_no_end),
 	    TEST(test_newest),	     TEST(test_few_newest),
 	    TEST(test_new),	     TEST(test_ledger_fails),
+	    TEST(test_decided),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

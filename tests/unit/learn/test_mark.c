@@ -71,7 +71,10 @@ static int mark(void)
 	return mark_settled(ledger, &src.source, &box, &output.output, &e);
 }
 
-/* One message of each class and outcome; what is learned or known bears its class. */
+/*
+ * One message of each class and outcome; what is learned or known bears its class, and what no
+ * person decided about (17 and 34) bears nothing.
+ */
 static void test_kinds(void **state)
 {
 	uint32_t id = 0;
@@ -83,12 +86,13 @@ static void test_kinds(void **state)
 	for (uint32_t i = 0; i < id; i++)
 		fake_deliver(&src, NULL, 1);
 	assert_int_equal(mark(), 0);
-	fake_events_are(&events, "mark spam 1:2; commit; marked 2 spam; "
-				 "mark ham 17:18; commit; marked 2 ham; "
-				 "mark skipped 3:16,19:32; commit; marked 28 skipped; ");
+	fake_events_are(&events,
+			"mark spam 1:2; commit; marked 2 spam; "
+			"mark ham 18:19; commit; marked 2 ham; "
+			"mark skipped 3:16,20:33; commit; marked 28 skipped; commit; ");
 	for (uint32_t i = 1; i <= id; i++) {
 		assert_int_equal(get(i).state, STATE_MARKED);
-		assert_false(get(i).bare);
+		assert_int_equal(get(i).bare, i == 17 || i == 34);
 	}
 	assert_int_equal(mark(), 0);
 	fake_events_are(&events, "");

@@ -289,13 +289,55 @@ static void test_ledger_fails(void **state)
 	assert_string_equal(e.text, "the disk is broken");
 }
 
+/* What looks like a message of the account's other side counts only if its content is known
+ * from there: by the last verdict, or by the last word of the same user. */
+static void test_recalled(void **state)
+{
+	struct arrival a = {.refused = NULL, .recalled = true};
+	struct ledger_copy ham = copy_of(1, CLASS_HAM, 100, alice),
+			   spam = copy_of(2, CLASS_SPAM, 200, alice),
+			   nobody = copy_of(3, CLASS_HAM, 100, NULL);
+
+	(void)state;
+	decides(&a, &ham, false, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	decides(&a, &spam, false, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	knows(CLASS_SPAM, 50, alice, OUTCOME_LEARNED);
+	decides(&a, &ham, false, DECIDE_LEARN, OUTCOME_NONE);
+	decides(&a, &nobody, false, DECIDE_LEARN, OUTCOME_NONE);
+	decides(&a, &spam, false, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	/* Somebody else was quicker to take it out of Junk: hers is known. */
+	knows(CLASS_HAM, 90, bob_hash, OUTCOME_LEARNED);
+	decides(&a, &ham, false, DECIDE_SETTLE, OUTCOME_KNOWN);
+	decides(&a, &nobody, false, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	knows(CLASS_HAM, 100, alice, OUTCOME_KNOWN);
+	decides(&a, &ham, false, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	decides(&a, &spam, false, DECIDE_LEARN, OUTCOME_NONE);
+}
+
+/* With a quorum the word of the same user is enough to count, and not to decide. */
+static void test_recalled_by_quorum(void **state)
+{
+	struct arrival a = {.refused = NULL, .recalled = true};
+	struct ledger_copy ham = copy_of(1, CLASS_HAM, 100, alice);
+
+	(void)state;
+	conf->reports.quorum = 2;
+	decides(&a, &ham, true, DECIDE_SETTLE, OUTCOME_UNDECIDED);
+	knows(CLASS_SPAM, 50, alice, OUTCOME_NONE);
+	decides(&a, &ham, true, DECIDE_HOLD, OUTCOME_NONE);
+	decides(&a, &ham, false, DECIDE_HOLD, OUTCOME_NONE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_reporter), TEST(test_content), TEST(test_proof), TEST(test_one_verdict),
-	    TEST(test_not_sent), TEST(test_quorum),  TEST(test_held),  TEST(test_ledger_fails),
+	    TEST(test_reporter), TEST(test_content),
+	    TEST(test_proof),	 TEST(test_one_verdict),
+	    TEST(test_not_sent), TEST(test_quorum),
+	    TEST(test_held),	 TEST(test_ledger_fails),
+	    TEST(test_recalled), TEST(test_recalled_by_quorum),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_mime, fixture_mime_end);

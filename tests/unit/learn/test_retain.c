@@ -49,6 +49,7 @@ static const int64_t age_of[OUTCOMES] = {
     [OUTCOME_SKIPPED] = 4 * DAY, /* the longest of those it may have been */
     [OUTCOME_UNANSWERED] = CONF_NEVER, [OUTCOME_UNREADABLE] = CONF_NEVER,
     [OUTCOME_UNREAD] = CONF_NEVER,     [OUTCOME_NO_REPORT] = 3 * DAY,
+    [OUTCOME_UNDECIDED] = CONF_NEVER,
 };
 
 static bool goes(enum record_state state, enum outcome outcome, int64_t settled,
@@ -60,11 +61,12 @@ static bool goes(enum record_state state, enum outcome outcome, int64_t settled,
 	return retain_may_go(&r, policy, now);
 }
 
-/* What is open for a reason that is not rspamd's refusal: it stays, whatever the policy. */
+/* What is open for a reason that is not rspamd's refusal, or a user's own: it stays, whatever
+ * the policy. */
 static bool is_open(enum outcome o)
 {
 	return o == OUTCOME_NONE || o == OUTCOME_HELD || o == OUTCOME_UNREAD ||
-	       o == OUTCOME_UNANSWERED || o == OUTCOME_UNREADABLE;
+	       o == OUTCOME_UNANSWERED || o == OUTCOME_UNREADABLE || o == OUTCOME_UNDECIDED;
 }
 
 /* Settled and on the server, or refused by rspamd itself: nothing else ever goes. */

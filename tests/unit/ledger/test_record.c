@@ -309,7 +309,8 @@ static void test_numbers(void **state)
 	assert_int_equal(OUTCOME_UNREADABLE, 14);
 	assert_int_equal(OUTCOME_UNREAD, 15);
 	assert_int_equal(OUTCOME_NO_REPORT, 16);
-	assert_int_equal(OUTCOMES, 17);
+	assert_int_equal(OUTCOME_UNDECIDED, 17);
+	assert_int_equal(OUTCOMES, 18);
 	assert_int_equal(CLASS_NONE, 0);
 	assert_int_equal(CLASS_SPAM, 1);
 	assert_int_equal(CLASS_HAM, 2);

@@ -306,8 +306,8 @@ static void forget(void)
 /* Take all; "1:3 body, 4 gone", and " error" where it ends so. */
 static const char *taken(void)
 {
-	static const char *const names[] = {"body", "large",	  "marked", "unread",
-					    "held", "unreadable", "gone"};
+	static const char *const names[] = {"body",   "large", "marked",     "undecided",
+					    "unread", "held",  "unreadable", "gone"};
 	enum source_next rc;
 	size_t len = 0;
 
