@@ -17,8 +17,8 @@ import corpus
 from fakes import FakeController
 from program import Program, Result, secret_file
 from servers import Authority, Stack, crlf, temporary_folder, wait_until
-from stalwart_server import (DOMAIN, JUNK, NETWORK_OF_ITS_OWN, PERMISSIONS, SAMPLE, TRASH,
-                             Elsewhere, Sample, Stalwart)
+from stalwart_server import (DOMAIN, JUNK, LEARN, NETWORK_OF_ITS_OWN, PERMISSIONS, SAMPLE, TRASH,
+                             Elsewhere, Sample, Stalwart, check)
 from stalwart_server import program as server_program
 from watching import PATIENCE, watching
 
@@ -459,3 +459,53 @@ def test_many_decisions(stalwart: Stalwart, rspamd: FakeController,
     assert {MAILS[sample.subject]: sample.kind for sample in stalwart.samples()} == users.said
     learn(program)
     assert taught(rspamd) == users.said
+
+
+# ---- users' own mailboxes over IMAP ----
+
+def flags(stalwart: Stalwart, user: str, mailbox: str) -> list[bytes]:
+    with stalwart.imap(user, mailbox) as link:
+        return [line for line in check(link.uid("FETCH", "1:*", "(FLAGS)")) if line]
+
+
+def test_with_one_log_in_for_all(stalwart: Stalwart, rspamd: FakeController,
+                                 program: Program) -> None:
+    """By the permission impersonate: what users moved into Junk and out of it is learned, and
+    their mail stays as it is."""
+    users = program.folder / "users"
+    users.write_text("".join(f"{user}\n" for user in (ALICE, BOB, CAROL)))
+    users.chmod(0o644)
+    password = secret_file(program.folder / "rspamd.password", rspamd.password + "\n")
+    secret = secret_file(program.folder / "learn.password", stalwart.passwords[LEARN] + "\n")
+    secret_file(program.config, f"""
+rspamd {{ url = "{rspamd.url}"  password-file = "{password}" }}
+ledger = "{program.ledger}"
+impersonate "{NAME}" {{
+    url = "imap://127.0.0.1:{stalwart.imap_port}"
+    insecure = true
+    user = "%u%{LEARN}"
+    password-file = "{secret}"
+    users-file = "{users}"
+    mailbox "\\\\Junk" {{ class = spam }}
+    mailbox "INBOX" {{ class = ham }}
+}}
+retention {{ learned = 0s  known = 0s  skipped = 0s }}
+""")
+    for user in (ALICE, BOB, CAROL):
+        stalwart.append(user, "INBOX", *MAILS.values())
+    stalwart.move(ALICE, "offer", "INBOX", JUNK)
+    stalwart.move(BOB, "lottery", "INBOX", JUNK)
+    stalwart.flag(CAROL, "minutes", "INBOX", "+FLAGS", "$NotJunk")
+    before = [flags(stalwart, user, box) for user in (ALICE, BOB, CAROL) for box in ("INBOX", JUNK)]
+    assert program("check").rc == 0
+    done = program("run")
+    assert done.rc == 0, done
+    assert taught(rspamd) == {MAILS["offer"]: "spam", MAILS["lottery"]: "spam",
+                              MAILS["minutes"]: "ham"}
+    stalwart.move(ALICE, "offer", JUNK, "INBOX")  # after all it was none
+    done = program("run")
+    assert done.rc == 0 and taught(rspamd)[MAILS["offer"]] == "ham", done
+    stalwart.move(ALICE, "offer", "INBOX", JUNK)
+    after = [flags(stalwart, user, box) for user in (ALICE, BOB, CAROL) for box in ("INBOX", JUNK)]
+    assert [len(each) for each in after] == [len(each) for each in before]
+    assert not any(b"Learn" in line for each in after for line in each)
