@@ -201,7 +201,7 @@ static void account_free(struct conf_account *a)
 	free(a->user);
 	free(a->reporter);
 	free(a->ca_file);
-	free(a->password.where);
+	secret_forget(&a->password);
 }
 
 void conf_free(struct conf *c)
@@ -508,7 +508,7 @@ static int secret_from_env(struct secret_source *src, const char *name)
 
 static int take_account(struct load *l, cfg_t *block, struct conf_account *a)
 {
-	a->timeout = 60;
+	a->timeout = CONF_TIMEOUT;
 	a->name = strdup(cfg_title(block));
 	if (a->name == NULL)
 		return err_no_memory(l->e);
@@ -719,7 +719,7 @@ static char *path_read(const char *path, size_t *len, struct err *e)
 	return text;
 }
 
-int conf_load(const char *path, struct conf **out, struct err *e)
+static int load(const char *path, bool checked, struct conf **out, struct err *e)
 {
 	struct err ignored;
 	struct load l = {.path = path, .e = e != NULL ? e : &ignored};
@@ -733,7 +733,7 @@ int conf_load(const char *path, struct conf **out, struct err *e)
 	if (l.conf == NULL)
 		err_no_memory(l.e);
 	else if (parse(&l, text, len) == 0 && take_all(&l) == 0)
-		rc = check_all(&l);
+		rc = checked ? check_all(&l) : 0;
 	if (l.root != NULL)
 		cfg_free(l.root);
 	free(text);
@@ -742,4 +742,14 @@ int conf_load(const char *path, struct conf **out, struct err *e)
 	else
 		conf_free(l.conf);
 	return rc;
+}
+
+int conf_load(const char *path, struct conf **out, struct err *e)
+{
+	return load(path, true, out, e);
+}
+
+int conf_read(const char *path, struct conf **out, struct err *e)
+{
+	return load(path, false, out, e);
 }
