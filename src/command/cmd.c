@@ -29,11 +29,19 @@ static bool has_account(const struct conf *conf, const char *name)
 	return false;
 }
 
+static int read_conf(const struct cmd_options *o, struct conf **conf, struct err *e)
+{
+	if (o->old.any)
+		return old_flags_load(&o->old, o->config, o->config_given,
+				      !o->dry_run && !o->old.value[OLD_STATS], conf, e);
+	return conf_load(o->config, conf, e);
+}
+
 int cmd_load(const struct cmd_options *o, struct conf **conf, struct err *e)
 {
 	/* Root works as the service's user, who owns the configuration or the ledger. */
 	if (user_become_owner(o->config, o->class != CLASS_NONE, e) == -1 ||
-	    conf_load(o->config, conf, e) == -1)
+	    read_conf(o, conf, e) == -1)
 		return -1;
 	if (user_become_owner((*conf)->ledger, o->class != CLASS_NONE, e) == -1) {
 		conf_free(*conf);

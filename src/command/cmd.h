@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "command/old_flags.h"
 #include "output/output.h"
 
 enum { CMD_ACCOUNTS_MAX = 1000 };
@@ -20,6 +21,7 @@ enum { CMD_ACCOUNTS_MAX = 1000 };
 /* The command line. */
 struct cmd_options {
 	const char *config;
+	bool config_given;
 	int verbose;
 	bool quiet, dry_run, json, yes, retrain;
 	int64_t max;		      /* -1: no limit */
@@ -30,7 +32,8 @@ struct cmd_options {
 	const char *account[CMD_ACCOUNTS_MAX];
 	size_t n_accounts;
 	enum log_target log;
-	char **args; /* the arguments after the command */
+	struct old_flags old; /* in the place of a command */
+	char **args;	      /* the arguments after the command */
 	int n_args;
 };
 
