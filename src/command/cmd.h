@@ -29,6 +29,7 @@ struct cmd_options {
 	struct conf_balance balance;  /* more is -1: not said */
 	const char *reporter, *spool; /* of submit; NULL: not said */
 	bool guard;		      /* rspamd may be "already sure" of these files */
+	const char *import_state;     /* of reset: the file; NULL: not said */
 	const char *account[CMD_ACCOUNTS_MAX];
 	size_t n_accounts;
 	enum log_target log;
@@ -52,6 +53,7 @@ enum cmd_flags {
 	CMD_REPORTER = 1 << 10,
 	CMD_SPOOL = 1 << 11,
 	CMD_ALONE = 1 << 12, /* no option: it contacts nobody */
+	CMD_IMPORT = 1 << 13,
 };
 
 struct cmd {

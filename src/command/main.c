@@ -40,7 +40,8 @@ static const struct cmd commands[] = {
      "print what was learned, rspamd's counts, and what is missing"},
     {"check", cmd_check, CMD_ACCOUNT,
      "test configuration, logins, mailboxes, rspamd and ledger"},
-    {"reset", cmd_reset, CMD_YES | CMD_RETRAIN, "forget what was learned"},
+    {"reset", cmd_reset, CMD_YES | CMD_RETRAIN | CMD_IMPORT | CMD_ACCOUNT,
+     "forget what was learned"},
     {"ledger", cmd_ledger, CMD_JSON | CMD_ARGS,
      "list | messages | show DIGEST | backup FILE | verify"},
 };
@@ -62,6 +63,7 @@ static const struct option options[] = {
     {"max", required_argument, NULL, OPT_SOME | CMD_MAX},
     {"yes", no_argument, NULL, OPT_SOME | CMD_YES},
     {"retrain", no_argument, NULL, OPT_SOME | CMD_RETRAIN},
+    {"import-state", required_argument, NULL, OPT_SOME | CMD_IMPORT},
     {"class", required_argument, NULL, OPT_SOME | CMD_CLASS},
     {"reporter", required_argument, NULL, OPT_SOME | CMD_REPORTER},
     {"spool", required_argument, NULL, OPT_SOME | CMD_SPOOL},
@@ -102,6 +104,9 @@ static void print_usage(FILE *f)
 	    "  --max N          learn and expire at most N messages\n"
 	    "  --yes            do not ask before reset\n"
 	    "  --retrain        after reset, learn everything again and ignore marks\n"
+	    "  --import-state FILE  reset: what the old script trained is known, and nothing "
+	    "is "
+	    "forgotten\n"
 	    "  --class CLASS    learn --class spam|ham PATH...: files, folders, Maildirs "
 	    "and mboxes\n"
 	    "  --balance N:M    hold the larger class back, or off\n"
@@ -196,6 +201,9 @@ static int take_option(int c, char *value, struct cmd_options *o)
 		return 0;
 	case OPT_SOME | CMD_RETRAIN:
 		o->retrain = true;
+		return 0;
+	case OPT_SOME | CMD_IMPORT:
+		o->import_state = value;
 		return 0;
 	case OPT_SOME | CMD_CLASS:
 		o->class = class_parse(value);
@@ -313,7 +321,8 @@ static const struct cmd *old_command(struct cmd_options *o, unsigned *flags)
 	}
 	/* After its reset the script learned everything anew; it took --max with whatever else.
 	 */
-	o->retrain = o->old.value[OLD_RESET] != NULL;
+	o->retrain = o->old.value[OLD_RESET] && o->import_state == NULL;
+	o->old.connects = o->old.value[OLD_TRAIN] || o->import_state;
 	*flags &= ~(unsigned)CMD_MAX;
 	return find_command(name);
 }

@@ -340,8 +340,7 @@ static int change(const struct old_flags *f, struct conf *c, struct err *e)
 		return err_set(e, ERR_FATAL, ERR_USAGE, "--imap-user needs a name");
 	if (change_rspamd(f, c, e) == -1)
 		return -1;
-	/* The others ask no mail server for anything. */
-	return f->value[OLD_TRAIN] ? change_accounts(f, c, e) : 0;
+	return f->connects ? change_accounts(f, c, e) : 0;
 }
 
 int old_flags_load(const struct old_flags *f, const char *path, bool required, bool creates,

@@ -29,6 +29,7 @@ struct old_flags {
 	const char
 	    *value[OLD_FLAGS]; /* borrowed; "" for a flag without a value; NULL: not given */
 	bool any;
+	bool connects; /* set by the caller: the mail server is needed, and so is a password */
 };
 
 /*

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import select
@@ -499,3 +500,77 @@ def test_help_names_each_flag(script: Script) -> None:
                  "spam-folder", "ham-folder", "max", "imap-host", "imap-port", "ca-file",
                  "rspamd-url", "yes"):
         assert f"--{flag}" in out
+
+
+# ---- the script's state file ----
+
+def state_file(script: Script, spam: list[object], ham: list[object]) -> str:
+    """As the script writes it: UIDs as text, in any order."""
+    path = script.folder / "state.json"
+    path.write_text(json.dumps({"spam_uids": spam, "ham_uids": ham,
+                                "last_run": "2025-11-14T18:30:00.123456"}, indent=2))
+    return str(path)
+
+
+def test_import_of_the_state(users: Script) -> None:
+    """What the script trained is learned neither by the next run nor by a later one; what is new
+    is; what is gone is said; and importing twice changes nothing."""
+    dovecot = users.stack.dovecot
+    dovecot.append_many(SPAM, "Junk Mail", [mail("later")])
+    state = state_file(users, ["900", "1"], ["2", "1"])
+    words = ["--reset", "--import-state", state, "--imap-user", SPAM]
+    before = dovecot.flags(SPAM), dovecot.flags(SPAM, "Junk Mail")
+    out = good(users(*words, env=SECRET)).out
+    assert "Junk Mail: of 2 messages that the script had trained 1 are known now, 0 were " in out
+    assert "INBOX: of 2 messages that the script had trained 2 are known now" in out
+    assert (dovecot.flags(SPAM), dovecot.flags(SPAM, "Junk Mail")) == before
+    assert users.rspamd.requests == []
+    out = good(users(*words, env=SECRET)).out
+    assert "0 are known now, 1 were recorded already, 1 are no longer there" in out
+    for _ in range(2):
+        good(users("--train", "--imap-user", SPAM, env=SECRET))
+        dovecot.append_many(SPAM, "INBOX", [(mail("new"), SEEN, None)])
+    assert users.learned() == [("ham", "new"), ("spam", "later")]
+    assert r"$LearnedSpam" in dovecot.flags(SPAM, "Junk Mail")[1]
+
+
+def test_import_by_the_command(users: Script) -> None:
+    """reset --import-state, of one account of several, after which nothing was forgotten."""
+    users.configure({SPAM: OWN, HAM: OWN})
+    good(users("learn", "--account", HAM, servers=False))
+    assert users.learned() == of("ham")
+    state = state_file(users, [1], [1])
+    one_line(users("reset", "--import-state", state, servers=False), 64, "--account")
+    good(users("reset", "--import-state", state, "--account", SPAM, servers=False))
+    good(users("learn", servers=False))
+    assert users.learned() == []
+    assert "spam 1, ham 1" in good(users("stats", servers=False)).out
+
+
+@pytest.mark.parametrize("text, words", [
+    (None, "No such file"), ("", "state.json"), ("[]", "spam_uids"), ("{}", "spam_uids"),
+    ('{"spam_uids": []}', "ham_uids"), ('{"spam_uids": {}, "ham_uids": []}', "spam_uids"),
+    ('{"spam_uids": ["x"], "ham_uids": []}', "item 1"),
+    ('{"spam_uids": ["1", "0"], "ham_uids": []}', "item 2"),
+    ('{"spam_uids": [4294967296], "ham_uids": []}', "item 1"),
+    ('{"spam_uids": [-1], "ham_uids": []}', "item 1"),
+    ('{"spam_uids": [1.5], "ham_uids": []}', "item 1"),
+    ('{"spam_uids": [], "ham_uids": ["1\\u0000"]}', "u0000"),
+])
+def test_a_state_that_is_none(users: Script, text: str | None, words: str) -> None:
+    """One line, and no ledger is made."""
+    path = users.folder / "state.json"
+    if text is not None:
+        path.write_text(text)
+    done = users("--reset", "--import-state", str(path), "--imap-user", SPAM, env=SECRET)
+    one_line(done, 78, "state.json", words)
+    assert not users.ledger.exists()
+
+
+def test_what_does_not_go_with_a_state(users: Script) -> None:
+    users.configure({SPAM: OWN})
+    one_line(users("reset", "--import-state", "x", "--retrain", servers=False), 64, "--retrain")
+    one_line(users("reset", "--account", SPAM, servers=False), 64, "--account")
+    one_line(users("learn", "--import-state", "x", servers=False), 64, "learn", "--import-state")
+    users.configure({SPAM: OWN + 'mailbox "More" { class = spam }'})
+    one_line(users("reset", "--import-state", "x", servers=False), 78, "spam", "several")
