@@ -88,10 +88,10 @@ int cmd_reset(const struct cmd_options *o)
 	struct err e;
 	int lock = -1;
 
-	if (o->import_state ? o->retrain : o->n_accounts > 0)
-		return cmd_usage(o->retrain ? "--import-state forgets nothing; leave out "
-					    : "reset is for all accounts; leave out ",
-				 o->retrain ? "--retrain" : "--account");
+	if (o->import_state && o->retrain)
+		return cmd_usage("--import-state forgets nothing; leave out ", "--retrain");
+	if (o->import_state == NULL && o->n_accounts > 0)
+		return cmd_usage("reset takes no --account without --import-state", "");
 	if (cmd_load(o, &conf, &e) == -1)
 		return output_fail(&output, NULL, &e);
 	if (o->import_state) {

@@ -104,7 +104,8 @@ static void print_usage(FILE *f)
 	    "  --max N          learn and expire at most N messages\n"
 	    "  --yes            do not ask before reset\n"
 	    "  --retrain        after reset, learn everything again and ignore marks\n"
-	    "  --import-state FILE  reset: what the old script trained is known, and nothing "
+	    "  --import-state FILE\n"
+	    "                   reset: what the old script trained is known, and nothing "
 	    "is "
 	    "forgotten\n"
 	    "  --class CLASS    learn --class spam|ham PATH...: files, folders, Maildirs "
@@ -368,6 +369,6 @@ int main(int argc, char **argv)
 	if (o.n_args > 0 && !(cmd->flags & CMD_ARGS))
 		return cmd_usage("unexpected argument: ", o.args[0]);
 	if (flags & ~cmd->flags)
-		return wrong_option(cmd, flags & ~cmd->flags, NULL);
+		return wrong_option(cmd, flags & ~cmd->flags, &o.old);
 	return run_command(cmd, &o);
 }

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -478,9 +479,28 @@ PROGRAM --train --spam-folder "NonExistent" --ham-folder "INBOX" 2>&1 | tee -a L
 
 
 def test_the_unit(users: Script) -> None:
-    """Environment= and ExecStart= of the service: no shell, no terminal."""
+    """Environment= and ExecStart= of the service: no shell, no terminal, hardly a variable."""
     users.configure({SPAM: OWN}, password=False)
-    good(users("--train", servers=False, env={"IMAP_PASSWORD": "secret"}))
+    unit = f"""[Service]
+Type=oneshot
+Environment="IMAP_PASSWORD=secret"
+ExecStart={users.path} --train
+"""
+    lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
+    name, _, value = shlex.split(lines["Environment"])[0].partition("=")
+    done = subprocess.run(shlex.split(lines["ExecStart"]), stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, start_new_session=True, env={name: value})
+    assert done.returncode == 0 and done.stderr == "", done
+    assert users.learned() == of("spam")
+
+
+def test_the_file_with_the_variables(users: Script) -> None:
+    """The guide's safer way: a file that exports both passwords, sourced before the program."""
+    users.configure({SPAM: OWN}, password=False)
+    file = secret_file(users.folder / "train-env",
+                       "export IMAP_PASSWORD=secret\nexport RSPAMD_PASSWORD=other\n")
+    good(sh(f". {file} && PROGRAM --train --max 5000 2>&1 | cat", users))
+    assert {request.headers.get("password") for request in users.rspamd.requests} == {"other"}
     assert users.learned() == of("spam")
 
 
