@@ -44,14 +44,13 @@ class Script:
         self.program = Program(folder)
         self.program.ledger.rmdir()
         self.program.config, self.program.ledger = self.config, self.ledger
-        # The configuration and the ledger of this machine are not for tests.
+        # The configuration and the ledger of this machine are not for tests. The places where the
+        # program looks are those in its working directory, by paths that are not longer.
         program = binary().read_bytes()
-        for real, ours in ((b"/etc/learnspool/learnspool.conf", self.config),
-                           (b"/var/lib/learnspool", self.ledger)):
-            new = str(ours).encode()
-            assert len(new) <= len(real)
-            program = program.replace(real + b"\0", new.ljust(len(real) + 1, b"\0"))
-        self.path.write_bytes(program)  # it runs as it is: the strings are as long as before
+        for real, ours in ((b"/etc/learnspool/learnspool.conf", b"/proc/self/cwd/c"),
+                           (b"/var/lib/learnspool", b"/proc/self/cwd/l")):
+            program = program.replace(real + b"\0", ours.ljust(len(real) + 1, b"\0"))
+        self.path.write_bytes(program)
         self.path.chmod(0o755)
 
     @property
@@ -59,12 +58,17 @@ class Script:
         return ["--imap-host", "localhost", "--imap-port", str(self.stack.dovecot.port),
                 "--ca-file", str(self.stack.authority.cert), "--rspamd-url", self.rspamd.url]
 
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """An ordinary user's ledger is in this home."""
+        return environment({"HOME": str(self.folder), "XDG_STATE_HOME": "", **(env or {})})
+
     def __call__(self, *args: str, env: Mapping[str, str] | None = None, servers: bool = True,
                  user: int | None = None) -> Result:
         """Without a terminal."""
         done = subprocess.run([self.path, *args, *(self.servers if servers else [])],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-                              start_new_session=True, user=user, env=environment(env))
+                              start_new_session=True, cwd=self.folder, user=user,
+                              env=self.environment(env))
         return Result(done.returncode, done.stdout, done.stderr)
 
     def configure(self, accounts: Mapping[str, str], *, password: bool = True) -> None:
@@ -86,7 +90,7 @@ class Script:
 
 @pytest.fixture
 def script(stack: Stack, rspamd: FakeController) -> Iterator[Script]:
-    folder = temporary_folder("ls-")
+    folder = temporary_folder()
     folder.chmod(0o755)
     yield Script(folder, stack, rspamd)
     shutil.rmtree(folder)
@@ -299,7 +303,7 @@ def test_a_password_is_wiped(script: Script, form: list[str]) -> None:
     """Once the program runs, it is neither in the process list, nor in what a child gets, nor in
     a log of the highest level."""
     seen = script.folder / "seen"
-    command = f"(cat /proc/$PPID/cmdline; env) > {seen}; echo q1"
+    command = f"(cat /proc/$PPID/cmdline; env) > '{seen}'; echo q1"
     script.rspamd.answer = lambda _: time.sleep(0.1) or LEARNED
     with FakeImap([mail(str(n)) for n in range(20)]) as imap:
         program = script.program
@@ -310,7 +314,7 @@ def test_a_password_is_wiped(script: Script, form: list[str]) -> None:
                                                f'password-command = "{command}"'))
         with subprocess.Popen([script.path, "-vv", "--log", "journal", "--train", *form],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env=environment()) as run:
+                              cwd=script.folder, env=script.environment()) as run:
             wait_until(lambda: b"tell-nobody" not in in_process_list(run.pid), 5, "it has started")
             looks = 0
             while run.poll() is None:
@@ -332,7 +336,7 @@ class Terminal:
         self.end, self.side = pty.openpty()
         self.run = subprocess.Popen(
             [script.path, *args], stdin=self.side, stdout=self.side, stderr=self.side,
-            start_new_session=True, env=environment(),
+            start_new_session=True, cwd=script.folder, env=script.environment(),
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.pid = self.run.pid
         self.out = b""
@@ -423,9 +427,11 @@ def test_no_prompt_without_a_terminal(users: Script) -> None:
 
 def sh(text: str, script: Script) -> Result:
     """Runs it as cron does."""
-    text = text.replace("PROGRAM", str(script.path)).replace("LOG", str(script.folder / "log"))
+    for word, path in (("PROGRAM", script.path), ("LOG", script.folder / "log")):
+        text = text.replace(word, shlex.quote(str(path)))
     done = subprocess.run(["sh", "-c", text], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, start_new_session=True, env=environment())
+                          text=True, start_new_session=True, cwd=script.folder,
+                          env=script.environment())
     return Result(done.returncode, done.stdout, done.stderr)
 
 
@@ -484,12 +490,13 @@ def test_the_unit(users: Script) -> None:
     unit = f"""[Service]
 Type=oneshot
 Environment="IMAP_PASSWORD=secret"
-ExecStart={users.path} --train
+ExecStart="{users.path}" --train
 """
     lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
     name, _, value = shlex.split(lines["Environment"])[0].partition("=")
     done = subprocess.run(shlex.split(lines["ExecStart"]), stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, start_new_session=True, env={name: value})
+                          capture_output=True, start_new_session=True, cwd=users.folder,
+                          env={name: value})
     assert done.returncode == 0 and done.stderr == "", done
     assert users.learned() == of("spam")
 
@@ -499,7 +506,7 @@ def test_the_file_with_the_variables(users: Script) -> None:
     users.configure({SPAM: OWN}, password=False)
     file = secret_file(users.folder / "train-env",
                        "export IMAP_PASSWORD=secret\nexport RSPAMD_PASSWORD=other\n")
-    good(sh(f". {file} && PROGRAM --train --max 5000 2>&1 | cat", users))
+    good(sh(f". {shlex.quote(str(file))} && PROGRAM --train --max 5000 2>&1 | cat", users))
     assert {request.headers.get("password") for request in users.rspamd.requests} == {"other"}
     assert users.learned() == of("spam")
 
