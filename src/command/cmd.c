@@ -37,13 +37,23 @@ static int become_service(void *ctx, const struct conf *conf, struct err *e)
 	return user_become_owner(conf->ledger, o->class != CLASS_NONE, e);
 }
 
+static int read_conf(struct cmd_options *o, struct conf **conf, struct err *e)
+{
+	o->old.ready = become_service;
+	o->old.ctx = o;
+	if (o->old.any)
+		return old_flags_load(&o->old, o->config, o->config_given,
+				      !o->dry_run && !o->old.value[OLD_STATS], conf, e);
+	return conf_load_as(o->config, become_service, o, conf, e);
+}
+
 int cmd_load(const struct cmd_options *o, struct conf **conf, struct err *e)
 {
 	struct cmd_options options = *o;
 
 	/* Root works as the service's user, who owns the configuration or the ledger. */
 	if (user_become_owner(o->config, o->class != CLASS_NONE, e) == -1 ||
-	    conf_load_as(o->config, become_service, &options, conf, e) == -1)
+	    read_conf(&options, conf, e) == -1)
 		return -1;
 	if (user_become_owner((*conf)->ledger, o->class != CLASS_NONE, e) == -1) {
 		conf_free(*conf);

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "command/old_flags.h"
 #include "output/output.h"
 
 enum { CMD_ACCOUNTS_MAX = 1000 };
@@ -20,6 +21,7 @@ enum { CMD_ACCOUNTS_MAX = 1000 };
 /* The command line. */
 struct cmd_options {
 	const char *config;
+	bool config_given;
 	int verbose;
 	bool quiet, dry_run, json, yes, retrain;
 	int64_t max;		      /* -1: no limit */
@@ -27,10 +29,12 @@ struct cmd_options {
 	struct conf_balance balance;  /* more is -1: not said */
 	const char *reporter, *spool; /* of submit; NULL: not said */
 	bool guard;		      /* rspamd may be "already sure" of these files */
+	const char *import_state;     /* of reset: the file; NULL: not said */
 	const char *account[CMD_ACCOUNTS_MAX];
 	size_t n_accounts;
 	enum log_target log;
-	char **args; /* the arguments after the command */
+	struct old_flags old; /* in the place of a command */
+	char **args;	      /* the arguments after the command */
 	int n_args;
 };
 
@@ -49,6 +53,7 @@ enum cmd_flags {
 	CMD_REPORTER = 1 << 10,
 	CMD_SPOOL = 1 << 11,
 	CMD_ALONE = 1 << 12, /* no option: it contacts nobody */
+	CMD_IMPORT = 1 << 13,
 };
 
 struct cmd {

@@ -1,7 +1,8 @@
 /*
  * reset: forget what was learned. The ledger is set aside, not destroyed; what rspamd learned
  * stays learned, and the marks on the server are not changed. The next run believes them,
- * unless it is to teach everything again (--retrain).
+ * unless it is to teach everything again (--retrain). With --import-state nothing is forgotten:
+ * what the old script trained is added.
  */
 #include "command/cmd.h"
 
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "command/import_state.h"
 #include "ledger/ledger.h"
 
 static bool confirmed(const struct conf *conf, bool retrain)
@@ -86,8 +88,17 @@ int cmd_reset(const struct cmd_options *o)
 	struct err e;
 	int lock = -1;
 
+	if (o->import_state && o->retrain)
+		return cmd_usage("--import-state forgets nothing; leave out ", "--retrain");
+	if (o->import_state == NULL && o->n_accounts > 0)
+		return cmd_usage("reset takes no --account without --import-state", "");
 	if (cmd_load(o, &conf, &e) == -1)
 		return output_fail(&output, NULL, &e);
+	if (o->import_state) {
+		if (import_state(o, conf, &e) == -1)
+			output_fail(&output, NULL, &e);
+		goto out;
+	}
 	if (!has_ledger(conf) && !o->retrain) {
 		printf("there is nothing to forget\n");
 		goto out;

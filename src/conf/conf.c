@@ -207,8 +207,8 @@ static void stalwart_free(struct conf_stalwart *s)
 	free(s->url);
 	free(s->user);
 	free(s->ca_file);
-	free(s->key.where);
-	free(s->password.where);
+	secret_forget(&s->key);
+	secret_forget(&s->password);
 }
 
 void conf_free(struct conf *c)
@@ -227,7 +227,7 @@ void conf_free(struct conf *c)
 	free(c->spools);
 	free(c->stalwarts);
 	free(c->rspamd.url);
-	free(c->rspamd.password.where);
+	secret_forget(&c->rspamd.password);
 	free(c->rspamd.ca_file);
 	free(c->rspamd.classifier);
 	free(c->rspamd.deliver_to);
@@ -532,7 +532,7 @@ static int secret_from_env(struct secret_source *src, const char *name)
 /* What account and impersonate blocks share. */
 static int take_login(struct load *l, cfg_t *block, struct conf_account *a)
 {
-	a->timeout = 60;
+	a->timeout = CONF_TIMEOUT;
 	a->name = strdup(cfg_title(block));
 	if (a->name == NULL)
 		return err_no_memory(l->e);
@@ -734,8 +734,8 @@ static int check_all(struct load *l)
 	return load_failed(l, key_line(fault_block(l, &fault), fault.key));
 }
 
-int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
-		 struct err *e)
+static int load(const char *path, bool checked, conf_ready_fn *ready, void *ctx,
+		struct conf **out, struct err *e)
 {
 	struct err ignored;
 	struct load l = {
@@ -750,7 +750,7 @@ int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf 
 	if (l.conf == NULL)
 		err_no_memory(l.e);
 	else if (parse(&l, text, len) == 0 && take_all(&l) == 0)
-		rc = check_all(&l);
+		rc = checked ? check_all(&l) : 0;
 	if (l.root != NULL)
 		cfg_free(l.root);
 	free(text);
@@ -763,5 +763,17 @@ int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf 
 
 int conf_load(const char *path, struct conf **out, struct err *e)
 {
-	return conf_load_as(path, NULL, NULL, out, e);
+	return load(path, true, NULL, NULL, out, e);
+}
+
+int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+		 struct err *e)
+{
+	return load(path, true, ready, ctx, out, e);
+}
+
+int conf_read(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+	      struct err *e)
+{
+	return load(path, false, ready, ctx, out, e);
 }

@@ -26,6 +26,7 @@ enum {
 	CONF_MAX_ACCOUNTS = 10000,
 	CONF_MAX_MAILBOXES = 1000, /* of one account */
 	CONF_MAX_QUORUM = 32,	   /* reporters */
+	CONF_TIMEOUT = 60,	   /* seconds, of an account */
 	CONF_MAX_NAME = 240,	   /* bytes; two such names fit into one key of LMDB (511) */
 };
 
@@ -135,6 +136,10 @@ int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf 
 		 struct err *e);
 int conf_load(const char *path, struct conf **out, struct err *e);
 
+/* The same without the cross-checks: it is to be changed before them (conf_edit.h). */
+int conf_read(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+	      struct err *e);
+
 /*
  * A configuration of defaults, without accounts. Owned by the caller (conf_free); NULL only if
  * there is no memory.
@@ -143,6 +148,9 @@ struct conf *conf_default(void);
 
 /* The same cross-checks that conf_load makes, for a conf that was built by hand. */
 int conf_check(const struct conf *c, struct err *e);
+
+/* Those that do not concern what is learned from. */
+int conf_check_base(const struct conf *c, struct err *e);
 
 void conf_free(struct conf *c);
 

@@ -13,7 +13,7 @@ void conf_account_free(struct conf_account *a)
 	free(a->user);
 	free(a->reporter);
 	free(a->ca_file);
-	free(a->password.where);
+	secret_forget(&a->password);
 }
 
 /* false where there was something to copy, and no memory. */

@@ -461,13 +461,19 @@ static int reports_check(const struct conf *c, struct conf_fault *where, struct 
 	return 0;
 }
 
-static int file_check(const struct conf *c, struct conf_fault *where, struct err *e)
+static int ledger_check(const struct conf *c, struct conf_fault *where, struct err *e)
 {
 	*where = (struct conf_fault){.block = CONF_BLOCK_FILE};
-	if (c->ledger[0] != '/') {
-		BAD(e, "ledger = %s is a relative path; begin it with /", c->ledger);
-		return bad_key(where, "ledger");
-	}
+	if (c->ledger[0] == '/')
+		return 0;
+	BAD(e, "ledger = %s is a relative path; begin it with /", c->ledger);
+	return bad_key(where, "ledger");
+}
+
+static int file_check(const struct conf *c, struct conf_fault *where, struct err *e)
+{
+	if (ledger_check(c, where, e) == -1)
+		return -1;
 	if (c->n_accounts == 0 && c->n_spools == 0 && c->n_stalwarts == 0)
 		return BAD(e, "nothing to learn from; add an account, impersonate, spool or "
 			      "stalwart block");
@@ -499,4 +505,13 @@ int conf_check(const struct conf *c, struct err *e)
 				return BAD(e, "account %s is given twice; keep one",
 					   c->accounts[i].name);
 	return conf_check_where(c, &where, e);
+}
+
+int conf_check_base(const struct conf *c, struct err *e)
+{
+	struct conf_fault where;
+
+	if (ledger_check(c, &where, e) == -1)
+		return -1;
+	return rspamd_check(&c->rspamd, &where, e) == -1 ? err_prefix(e, "rspamd") : 0;
 }

@@ -273,6 +273,14 @@ int secret_load(const struct secret_source *src, const char *what, struct secret
 	return secret_load_within(src, what, COMMAND_TIMEOUT, out, e);
 }
 
+void secret_forget(struct secret_source *src)
+{
+	if (src->kind == SECRET_TEXT && src->where != NULL)
+		OPENSSL_cleanse(src->where, strlen(src->where));
+	free(src->where);
+	*src = (struct secret_source){.kind = SECRET_NONE};
+}
+
 void secret_wipe(struct secret *s)
 {
 	if (s->text != NULL)

@@ -17,7 +17,8 @@ enum secret_kind {
 	SECRET_ENV,	   /* the name of an environment variable */
 	SECRET_COMMAND,	   /* run by /bin/sh -c; its first line of output */
 	SECRET_CREDENTIAL, /* a name below $CREDENTIALS_DIRECTORY (systemd.exec(5)) */
-	SECRET_TEXT,	   /* the secret itself; only for tests, never in a file */
+	SECRET_TEXT, /* the secret itself: from the command line or a terminal, never in a file
+		      */
 };
 
 /* Where a secret comes from. Part of the configuration; not secret itself. */
@@ -55,6 +56,9 @@ int secret_load(const struct secret_source *src, const char *what, struct secret
 /* The same with another time limit for SECRET_COMMAND, in milliseconds. */
 int secret_load_within(const struct secret_source *src, const char *what, int timeout_ms,
 		       struct secret *out, struct err *e);
+
+/* Free where, and overwrite it if it is the secret itself. *src is SECRET_NONE then. */
+void secret_forget(struct secret_source *src);
 
 /* Overwrite and free the secret, which may be empty. */
 void secret_wipe(struct secret *s);

@@ -18,11 +18,11 @@
 #include "source/idler.h"
 
 enum {
-	AGAIN_MS = 1000,       /* after the first failure ... */
-	AGAIN_MAX_MS = 300000, /* ... and after many, of an account */
+	AGAIN_MS = 1000,	  /* after the first failure ... */
+	AGAIN_MAX_MS = 300000,	  /* ... and after many, of an account */
 	REFUSED_MS = 60000,	  /* A password is not tried as often: Stalwart shuts out */
 	REFUSED_MAX_MS = 3600000, /* for ever who tries a wrong one 100 times a day. */
-	FATAL_MS = 500,	       /* the same of rspamd and the ledger */
+	FATAL_MS = 500,		  /* the same of rspamd and the ledger */
 	FATAL_MAX_MS = 30000,
 	STEADY_MS = 60000, /* an idler that lived so long did not fail at its start */
 	STARTS = 10,	   /* idlers at most ... */

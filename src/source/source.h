@@ -28,15 +28,15 @@ struct source {
 	const char *account;	      /* borrowed; for the operator and for the ledger */
 	const char *mailbox;	      /* borrowed, UTF-8 */
 	enum mail_class class; /* NONE: each message has its own, in the verdicts' order */
-	bool seen_only;	 /* only what its user has read counts */
-	bool proof;	 /* what lies here must prove that it is a report (trust.h) */
-	bool unwrap;	 /* messages of it are forwards: what is attached is learned */
-	bool may_unwrap; /* ... or perhaps: nobody said */
-	bool dated;	 /* a message's date is the time of the report */
-	bool expires;	 /* retention applies */
-	bool fleeting;	 /* its numbers mean nothing in another run, nor is anyone a reporter */
-	bool unmarked;	 /* the administrator wants no marks of ours here */
-	bool decided;	 /* only what a person decided counts */
+	bool seen_only;	       /* only what its user has read counts */
+	bool proof;	       /* what lies here must prove that it is a report (trust.h) */
+	bool unwrap;	       /* messages of it are forwards: what is attached is learned */
+	bool may_unwrap;       /* ... or perhaps: nobody said */
+	bool dated;	       /* a message's date is the time of the report */
+	bool expires;	       /* retention applies */
+	bool fleeting; /* its numbers mean nothing in another run, nor is anyone a reporter */
+	bool unmarked; /* the administrator wants no marks of ours here */
+	bool decided;  /* only what a person decided counts */
 	const char *owner; /* borrowed: whose own mailbox it is, and so the reporter; or NULL */
 	int64_t hold;	   /* seconds that a verdict lies before it counts */
 

@@ -7,8 +7,8 @@
 
 enum {
 	BACK_OFF_MS = 3720000, /* the longest wait after a failure is over, with what follows */
-	SOON_MS = 30000,      /* what was told is learned within this ... */
-	BESIDE_MS = 45000,    /* ... or this, while another account hangs or floods */
+	SOON_MS = 30000,       /* what was told is learned within this ... */
+	BESIDE_MS = 45000,     /* ... or this, while another account hangs or floods */
 };
 
 static void heal(struct sim *s)
