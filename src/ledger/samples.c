@@ -197,7 +197,7 @@ static bool decode(struct store_value v, struct sample *out)
 
 	if (v.len < SAMPLE_HEAD || *p++ != LAYOUT || *p > CLASS_HAM)
 		return false;
-	out->class = (enum mail_class)*p++;
+	out->class = (enum mail_class) * p++;
 	out->date = take64(&p);
 	return take_word(&p, end, out->name, sizeof out->name) &&
 	       take_word(&p, end, out->account, sizeof out->account) &&
@@ -292,9 +292,8 @@ static int put_sample(struct samples *s, uint32_t number, const struct sample *s
 			  (struct store_value){value, encode(sample, value)}, e);
 }
 
-/* The number of the last decision of the same user on the same content: 1, 0 or -1. */
-static int find_decision(struct samples *s, const struct sample *sample, uint32_t *number,
-			 struct err *e)
+int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
+		     struct err *e)
 {
 	struct store_value v;
 	struct key key;
@@ -318,7 +317,7 @@ int samples_add(struct samples *s, const struct sample *sample, struct err *e)
 			       "stalwart %s: no numbers are left for its samples; rename its "
 			       "block in the configuration",
 			       s->server);
-	rc = find_decision(s, sample, &older, e);
+	rc = samples_decision(s, sample, &older, e);
 	if (rc == -1 || (rc == 1 && samples_ignore(s, older, e) == -1))
 		return -1;
 	blob_key(&key, s->server, sample);
@@ -356,7 +355,7 @@ int samples_drop(struct samples *s, uint32_t number, struct err *e)
 
 	if (rc != 1)
 		return rc;
-	rc = find_decision(s, &sample, &last, e);
+	rc = samples_decision(s, &sample, &last, e);
 	if (rc == 1 && last == number) {
 		blob_key(&key, s->server, &sample);
 		rc = ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e);
@@ -371,4 +370,34 @@ int samples_drop(struct samples *s, uint32_t number, struct err *e)
 		return -1;
 	s->count[sample.class]--;
 	return put_head(s, e);
+}
+
+/* ---- all of the map ---- */
+
+bool samples_is_sound(struct store_value key, struct store_value value)
+{
+	const char *server = key.data, *end = server + key.len,
+		   *kind = memchr(server, '\0', key.len), *rest, *nul;
+	struct samples head;
+	struct sample sample;
+	uint32_t number;
+
+	if (kind == NULL || ++kind == end)
+		return false;
+	rest = kind + 1;
+	switch (*kind) {
+	case 'h':
+		return rest == end && take_head(&head, value);
+	case 'n':
+		return end - rest == sizeof number && decode(value, &sample);
+	case 'b':
+		nul = memchr(rest, '\0', (size_t)(end - rest));
+		rest = nul ? nul + 1 : end;
+		break;
+	case 'i':
+		break;
+	default:
+		return false;
+	}
+	return rest < end && record_u32_decode(value.data, value.len, &number);
 }

@@ -72,5 +72,12 @@ int samples_ignore(struct samples *s, uint32_t number, struct err *e);
 /* It is gone. */
 int samples_drop(struct samples *s, uint32_t number, struct err *e);
 
+/* The number of the last decision of this sample's user on its content: 1 and *number, 0, -1.
+ */
+int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
+		     struct err *e);
+
+/* Is this record of the map one of ours, and whole? For ledger verify. */
+bool samples_is_sound(struct store_value key, struct store_value value);
 
 #endif
