@@ -20,7 +20,8 @@ static int stalwart_connect(struct account *account, struct err *e)
 	a->session = *a->conf;
 	if (hasty)
 		a->session.timeout = account->patience;
-	a->looked = a->read = false;
+	a->looked = false;
+	a->read.name[0] = '\0';
 	a->server = stalwart_http(&a->session, account->waiter, e);
 	if (a->server)
 		return 0;
@@ -101,9 +102,8 @@ struct account *account_stalwart(const struct conf_stalwart *conf,
 
 	if (a == NULL)
 		return NULL;
-	a->account =
-	    (struct account){.ops = &account_stalwart_ops, .name = conf->name, .n = 2,
-			     .by_request = true};
+	a->account = (struct account){
+	    .ops = &account_stalwart_ops, .name = conf->name, .n = 2, .by_request = true};
 	a->conf = conf;
 	a->reports = reports;
 	return &a->account;

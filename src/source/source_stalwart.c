@@ -76,6 +76,7 @@ static int stalwart_want(struct source *source, struct ranges *todo,
 	s->filter = *f;
 	s->side_by_side = alone ? 1 : JMAP_DOWNLOADS;
 	s->owed = 0;
+	s->proof = UNPROVED;
 	return 0;
 }
 
@@ -123,6 +124,16 @@ static int give_up(struct account_stalwart *a, uint32_t number, struct err *e)
 	return samples_ignore(&a->known, number, e);
 }
 
+/* The server knows no such sample, or does not show it. 1 where it is gone, or -1. */
+static int drop_one(struct account_stalwart *a, uint32_t number, struct err *e)
+{
+	int may = a->server->ops->may(a->server, STALWART_MAY_SEE, e);
+
+	if (may == 0)
+		return stalwart_needs(a->conf, STALWART_MAY_SEE, "see other users' samples", e);
+	return may == -1 || samples_drop(&a->known, number, e) == -1 ? -1 : 1;
+}
+
 /*
  * A message that cannot be had: it was deleted, or nobody's mail can be had with this log-in.
  * 1: it is gone, 0: that is not known yet, or -1 with an error: then nothing is concluded.
@@ -140,7 +151,7 @@ static int explain(struct source_stalwart *s, uint32_t number, struct err *e)
 	if (a->server->ops->get(a->server, &id, 1, &now, e) == -1)
 		return -1;
 	if (now.name[0] == '\0')
-		return samples_drop(&a->known, number, e) == -1 ? -1 : 1;
+		return drop_one(a, number, e);
 	may = a->server->ops->may(a->server, STALWART_MAY_READ, e);
 	if (may == 1)
 		return give_up(a, number, e) == -1 ? -1 : 1;
@@ -163,25 +174,42 @@ static int find_reporter(struct account_stalwart *a, const struct sample *sample
 	return 0;
 }
 
+/* The one that could be downloaded before: was that allowed all the time? 0, or -1. */
+static int take_proof(struct source_stalwart *s, const struct jmap_result *r, struct err *e)
+{
+	s->proof = r->fate == JMAP_BODY || r->fate == JMAP_LARGE ? PROVED : UNPROVED;
+	if (r->fate == JMAP_MISSING)
+		return cannot_read(s->account, e);
+	if (r->fate == JMAP_BROKEN)
+		*e = r->why;
+	return r->fate == JMAP_BROKEN ? -1 : 0;
+}
+
 /* A download that has ended. 1, 0 where there is nothing to say of it yet, or -1. */
 static int give(struct source_stalwart *s, struct jmap_result *r, struct source_message *m,
 		struct err *e)
 {
 	struct account_stalwart *a = s->account;
 	struct sample sample = {.class = CLASS_NONE};
-	int rc = samples_get(&a->known, r->owner, &sample, e);
+	int rc;
 
+	if (s->proof == PROVING)
+		return take_proof(s, r, e);
+	rc = samples_get(&a->known, r->owner, &sample, e);
 	if (rc == -1)
 		return -1;
 	m->id = r->owner;
 	m->stamp = (struct record_stamp){.size = r->size, .date = sample.date};
 	switch (r->fate) {
 	case JMAP_BODY:
-		a->read = a->read || strcmp(sample.account, a->server->self) != 0;
+		if (strcmp(sample.account, a->server->self) != 0)
+			a->read = sample;
+		if (find_reporter(a, &sample, m, e) == -1)
+			return -1;
 		m->kind = MESSAGE_BODY;
 		m->body = r->body;
 		r->body = (struct buf){0};
-		return find_reporter(a, &sample, m, e) == -1 ? -1 : 1;
+		return 1;
 	case JMAP_LARGE:
 		m->kind = MESSAGE_LARGE;
 		return 1;
@@ -198,18 +226,26 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 }
 
 /*
- * At the end, what was missing: where others could be downloaded it is gone, and where there was
- * no other this log-in may not read mail. 1 with one of them in *m, or -1.
+ * At the end, what was missing: where another one can still be downloaded it is gone, and where
+ * there was no other this log-in may not read mail. 1 with one of them in *m, 0 where it is not
+ * known yet, or -1.
  */
 static int give_missing(struct source_stalwart *s, struct source_message *m, struct err *e)
 {
+	struct account_stalwart *a = s->account;
 	struct ranges one = {0};
-	int rc = s->account->read ? ranges_take(&s->missing, 1, &one, e)
-				  : cannot_read(s->account, e);
+	int rc;
 
+	if (a->read.name[0] == '\0')
+		return cannot_read(a, e);
+	if (s->proof == UNPROVED) {
+		s->proof = PROVING;
+		return a->server->ops->begin(a->server, &a->read, s->filter.max_size, 0, e);
+	}
+	rc = ranges_take(&s->missing, 1, &one, e);
 	if (rc == 0) {
 		*m = (struct source_message){.kind = MESSAGE_GONE, .id = one.range[0].first};
-		rc = give_up(s->account, m->id, e);
+		rc = give_up(a, m->id, e);
 	}
 	ranges_free(&one);
 	return rc == -1 ? -1 : 1;
@@ -228,7 +264,7 @@ static enum source_next stalwart_next(struct source *source, struct source_messa
 	if (rc == 0 && server->ops->running(server) == 0) {
 		if (s->missing.n == 0)
 			return SOURCE_END;
-		return give_missing(s, m, e) == -1 ? SOURCE_ERROR : SOURCE_MESSAGE;
+		rc = give_missing(s, m, e);
 	}
 	if (rc == 0 && (rc = server->ops->take(server, &r, wait, e)) == 1) {
 		rc = give(s, &r, m, e);
@@ -267,7 +303,7 @@ static int stalwart_can_remove(struct source *source, const struct source_remova
 	int may = a->server->ops->may(a->server, STALWART_MAY_DESTROY, e);
 
 	(void)how;
-	return may == 0 ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
+	return may == 0	   ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
 	       : may == -1 ? -1
 			   : 0;
 }
@@ -299,12 +335,38 @@ static int drop_all(struct samples *known, const struct ranges *numbers, struct 
 	return 0;
 }
 
+/*
+ * With the last decision of a user on a content go his older ones: alone they would count
+ * again, to Stalwart and to whoever has lost the ledger. Adds them to numbers.
+ */
+static int add_older(struct samples *known, struct ranges *numbers, struct err *e)
+{
+	struct ranges older = {0};
+	uint32_t number = 0, last;
+	struct sample s;
+	int rc;
+
+	while ((rc = samples_next(known, &number, &s, e)) == 1) {
+		if (s.class != CLASS_NONE)
+			continue;
+		rc = samples_decision(known, &s, &last, e);
+		if (rc == 1 && ranges_has(numbers, last))
+			rc = ranges_add(&older, number, number, e);
+		if (rc == -1)
+			break;
+	}
+	if (rc != -1)
+		rc = ranges_union(numbers, &older, e);
+	ranges_free(&older);
+	return rc;
+}
+
 static int stalwart_remove(struct source *source, struct ranges *ids,
 			   const struct source_removal *how, struct err *e)
 {
 	struct account_stalwart *a = source_stalwart_of(source)->account;
 	struct stalwart_id *id = calloc(STALWART_GET_MAX, sizeof *id);
-	int rc = id ? 0 : err_no_memory(e);
+	int rc = id ? add_older(&a->known, ids, e) : err_no_memory(e);
 
 	(void)how;
 	while (rc == 0 && ids->n > 0) {

@@ -10,9 +10,9 @@
 #include "base/stop.h"
 
 enum {
-	NEWEST = 500,	   /* ids of the newest samples that every run looks at */
-	FRESH_MAX = 2000,  /* new ids that are kept until it is known where they begin */
-	LOST_MAX = 3,	   /* times that a walk begins anew because samples vanish under it */
+	NEWEST = 500,	  /* ids of the newest samples that every run looks at */
+	FRESH_MAX = 2000, /* new ids that are kept until it is known where they begin */
+	LOST_MAX = 3,	  /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
 };
 
@@ -23,6 +23,12 @@ struct walk {
 	int64_t now;
 	int64_t expires; /* when the newest sample of all will; 0 unknown */
 	struct ranges seen;
+};
+
+/* A new id. */
+struct fresh {
+	struct stalwart_id id;
+	uint32_t before; /* the nearest one behind it that is known already; 0: none */
 };
 
 /* ---- names ---- */
@@ -60,7 +66,22 @@ static int64_t date_of(const struct walk *w, int64_t expires, uint64_t left)
 	return date < w->now ? date : w->now;
 }
 
-static int name_one(struct walk *w, struct sample *s, uint64_t left, struct err *e)
+/*
+ * One that came late, of a node whose clock is behind, was decided before the one that is
+ * listed behind it. 0, or -1.
+ */
+static int set_date(const struct walk *w, struct sample *s, uint32_t before, uint64_t left,
+		    struct err *e)
+{
+	struct sample next;
+	int rc = before ? samples_get(w->known, before, &next, e) : 0;
+
+	s->date = rc == 1 ? next.date - 1 : date_of(w, s->date, left);
+	return rc == -1 ? -1 : 0;
+}
+
+static int name_one(struct walk *w, struct sample *s, uint32_t before, uint64_t left,
+		    struct err *e)
 {
 	uint32_t number;
 	int rc;
@@ -75,30 +96,44 @@ static int name_one(struct walk *w, struct sample *s, uint64_t left, struct err 
 		return -1;
 	if (rc == 1)
 		s->class = CLASS_NONE;
-	s->date = date_of(w, s->date, left);
+	if (set_date(w, s, before, left, e) == -1)
+		return -1;
 	number = w->known->next;
-	if (samples_add(w->known, s, e) == -1)
+	if (samples_add(w->known, s, before, e) == -1)
 		return -1;
 	return ranges_add(&w->seen, number, number, e);
 }
 
-/* Give numbers to these, the oldest first. left: how many newer ones come behind them. */
-static int name_all(struct walk *w, const struct stalwart_id *id, size_t n, uint64_t left,
+/* What is asked for at a time. */
+struct asked {
+	struct stalwart_id id[STALWART_GET_MAX];
+	struct sample sample[STALWART_GET_MAX];
+};
+
+/*
+ * Give numbers to these, the newest of which comes first here and last there. left: how many
+ * newer ones come behind them.
+ */
+static int name_all(struct walk *w, const struct fresh *f, size_t n, uint64_t left,
 		    struct err *e)
 {
-	struct sample *sample = calloc(STALWART_GET_MAX, sizeof *sample);
-	int rc = sample ? 0 : err_no_memory(e);
+	struct asked *a = calloc(1, sizeof *a);
+	int rc = a ? 0 : err_no_memory(e);
 
-	for (size_t done = 0, part; rc == 0 && done < n; done += part) {
-		part = n - done < STALWART_GET_MAX ? n - done : STALWART_GET_MAX;
-		rc = stop_requested() ? stop_error(e)
-				      : w->server->ops->get(w->server, id + done, part, sample, e);
+	for (size_t part; rc == 0 && n > 0; n -= part) {
+		part = n < STALWART_GET_MAX ? n : STALWART_GET_MAX;
+		for (size_t i = 0; i < part; i++)
+			a->id[i] = f[n - 1 - i].id;
+		rc = stop_requested()
+			 ? stop_error(e)
+			 : w->server->ops->get(w->server, a->id, part, a->sample, e);
 		for (size_t i = 0; rc == 0 && i < part; i++)
-			rc = name_one(w, &sample[i], left + (n - done - i - 1), e);
+			rc = name_one(w, &a->sample[i], f[n - 1 - i].before, left + (n - 1 - i),
+				      e);
 		if (rc == 0)
 			rc = ledger_commit(w->known->ledger, e);
 	}
-	free(sample);
+	free(a);
 	return rc;
 }
 
@@ -115,38 +150,51 @@ static int read_newest(struct walk *w, const struct stalwart_id *id, struct err 
 
 /* ---- the newest ones ---- */
 
-/* Ids that are new, the newest first, as they are listed. */
-struct fresh {
-	struct stalwart_id id[FRESH_MAX + NEWEST];
-	size_t n;
+/* New ids, the newest first. */
+struct list {
+	struct fresh *fresh; /* owned */
+	size_t n, size;
+	uint32_t before; /* the known one that was met last; 0: none yet */
 };
 
-/* Add those of a page that are new. *met: one of them is known. 0, or -1. */
-static int pick(struct walk *w, const struct stalwart_page *p, struct fresh *f, bool *met,
-		struct err *e)
+/* Make room for n more. 0, or -1. */
+static int list_grow(struct list *l, size_t n, struct err *e)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		uint32_t number;
-		int rc = samples_find(w->known, p->id[i].text, &number, e);
+	struct fresh *more;
 
-		if (rc == -1)
-			return -1;
-		*met = *met || rc == 1;
-		if (rc == 0)
-			f->id[f->n++] = p->id[i];
-	}
+	if (l->n + n <= l->size)
+		return 0;
+	more = realloc(l->fresh, (l->n + n) * sizeof *more);
+	if (more == NULL)
+		return err_no_memory(e);
+	l->fresh = more;
+	l->size = l->n + n;
 	return 0;
 }
 
-static int name_fresh(struct walk *w, struct fresh *f, struct err *e)
+/* Add this id if it is new. 0, or -1. */
+static int list_add(struct walk *w, struct list *l, const struct stalwart_id *id, struct err *e)
 {
-	for (size_t i = 0; i < f->n / 2; i++) {
-		struct stalwart_id id = f->id[i];
+	uint32_t number;
+	int rc = samples_find(w->known, id->text, &number, e);
 
-		f->id[i] = f->id[f->n - 1 - i];
-		f->id[f->n - 1 - i] = id;
-	}
-	return name_all(w, f->id, f->n, 0, e);
+	if (rc == 0)
+		l->fresh[l->n++] = (struct fresh){*id, l->before};
+	if (rc != 1)
+		return rc;
+	l->before = number;
+	return ranges_add(&w->seen, number, number, e);
+}
+
+/* Add those of a page that are new, which begins with the newest; or ends with it. */
+static int list_page(struct walk *w, struct list *l, const struct stalwart_page *p, bool newest,
+		     struct err *e)
+{
+	int rc = list_grow(l, p->n, e);
+
+	for (size_t i = 0; rc == 0 && i < p->n; i++)
+		rc = list_add(w, l, &p->id[newest ? i : p->n - 1 - i], e);
+	return rc;
 }
 
 /*
@@ -156,11 +204,10 @@ static int name_fresh(struct walk *w, struct fresh *f, struct err *e)
  */
 static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err *e)
 {
-	struct fresh *f = calloc(1, sizeof *f);
 	struct stalwart_page page = {0};
 	struct stalwart_id after;
-	bool met = false;
-	int rc = f ? 1 : err_no_memory(e);
+	struct list l = {0};
+	int rc = 1;
 
 	*all = false;
 	for (bool first = true; rc == 1 && !*all; first = false) {
@@ -170,19 +217,19 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 			break;
 		if (first)
 			*total = page.total;
-		if (pick(w, &page, f, &met, e) == -1 ||
-		    (first && f->n > 0 && read_newest(w, &page.id[0], e) == -1))
+		if (list_page(w, &l, &page, true, e) == -1 ||
+		    (first && l.n > 0 && read_newest(w, &page.id[0], e) == -1))
 			rc = -1;
-		*all = met || page.n == 0 || page.position + page.n >= page.total;
+		*all = l.before != 0 || page.n == 0 || page.position + page.n >= page.total;
 		if (page.n > 0)
 			after = page.id[page.n - 1];
 		stalwart_page_free(&page);
-		if (f->n >= FRESH_MAX)
+		if (l.n >= FRESH_MAX)
 			break;
 	}
 	if (rc == 1 && *all)
-		rc = name_fresh(w, f, e);
-	free(f);
+		rc = name_all(w, l.fresh, l.n, 0, e);
+	free(l.fresh);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -191,22 +238,12 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 static int name_page(struct walk *w, const struct stalwart_page *p, struct err *e)
 {
 	uint64_t behind = p->position + p->n < p->total ? p->total - p->position - p->n : 0;
-	struct stalwart_id *fresh = calloc(p->n + 1, sizeof *fresh);
-	size_t n = 0;
-	int rc = fresh ? 0 : err_no_memory(e);
+	struct list l = {0};
+	int rc = list_page(w, &l, p, false, e);
 
-	for (size_t i = 0; rc != -1 && i < p->n; i++) {
-		uint32_t number;
-
-		rc = samples_find(w->known, p->id[i].text, &number, e);
-		if (rc == 0)
-			fresh[n++] = p->id[i];
-		else if (rc == 1)
-			rc = ranges_add(&w->seen, number, number, e);
-	}
-	if (rc != -1)
-		rc = name_all(w, fresh, n, behind, e);
-	free(fresh);
+	if (rc == 0)
+		rc = name_all(w, l.fresh, l.n, behind, e);
+	free(l.fresh);
 	return rc;
 }
 
@@ -232,7 +269,8 @@ static int drop_gone(struct walk *w, struct err *e)
 static int no_end(const struct walk *w, struct err *e)
 {
 	return err_set(e, ERR_SERVER, ERR_PROTOCOL,
-		       "stalwart %s: its list of samples has no end; see its log", w->conf->name);
+		       "stalwart %s: its list of samples has no end; see its log",
+		       w->conf->name);
 }
 
 /* From the oldest to the newest. */
@@ -243,8 +281,9 @@ static int look_at_all(struct walk *w, struct err *e)
 
 	for (bool end = false; !end;) {
 		struct stalwart_page page;
-		int rc = w->server->ops->list(w->server, false, after.text[0] ? after.text : NULL,
-					      STALWART_PAGE_MAX, &page, e);
+		int rc =
+		    w->server->ops->list(w->server, false, after.text[0] ? after.text : NULL,
+					 STALWART_PAGE_MAX, &page, e);
 
 		if (rc == -1)
 			return -1;
@@ -270,8 +309,7 @@ static int look_at_all(struct walk *w, struct err *e)
 int stalwart_walk(struct stalwart *server, const struct conf_stalwart *conf,
 		  struct samples *known, struct err *e)
 {
-	struct walk w = {
-	    .server = server, .conf = conf, .known = known, .now = clock_now()};
+	struct walk w = {.server = server, .conf = conf, .known = known, .now = clock_now()};
 	uint64_t total = 0;
 	bool all;
 	int rc = look_at_newest(&w, &total, &all, e);

@@ -1,0 +1,698 @@
+/*
+ * source_stalwart.c over a Stalwart in memory: the contract of every source; bodies that cannot
+ * be had and what is concluded from it; what is removed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "fake/clock.h"
+#include "fake/source.h"
+#include "fake/stalwart.h"
+#include "fake/store.h"
+#include "source/contract.h"
+#include "source/source_stalwart_priv.h"
+
+enum { NOW = 1700000005 };
+
+static struct fake_events events;
+static struct fake_store store;
+static struct fake_stalwart server;
+static struct account_stalwart account;
+static struct conf_stalwart conf = {.name = "mail", .accounts_only = true, .destroy = true};
+static struct conf_reports reports;
+static struct ledger *ledger;
+static struct err e;
+
+static void ok(int rc)
+{
+	if (rc == -1)
+		fail_msg("%s", e.text);
+}
+
+/* Like a new run. */
+static void reconnect(void)
+{
+	if (ledger) {
+		ok(ledger_commit(ledger, &e));
+		ledger_close(ledger);
+	}
+	ledger = ledger_over(&store.store, LEDGER_WRITE, &e);
+	assert_non_null(ledger);
+	account = (struct account_stalwart){.account = {.name = "mail", .ledger = ledger},
+					    .conf = &conf,
+					    .reports = &reports,
+					    .server = &server.stalwart};
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	err_clear(&e);
+	events = (struct fake_events){0};
+	fake_clock_set(NOW);
+	fake_store_init(&store, &events);
+	fake_stalwart_init(&server);
+	reports = (struct conf_reports){0};
+	ledger = NULL;
+	reconnect();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ledger_close(ledger);
+	ledger = NULL;
+	fake_store_free(&store);
+	fake_stalwart_free(&server);
+	clock_use(NULL);
+	return 0;
+}
+
+static struct source *open_class(enum mail_class class)
+{
+	struct source *s = source_stalwart(&account, class == CLASS_HAM);
+
+	assert_non_null(s);
+	assert_int_equal(s->class, class);
+	ok(source_open(s, false, &e));
+	return s;
+}
+
+/* ---- the contract ---- */
+
+static unsigned delivered;
+
+static void deliver(void *ctx, const struct contract_message *m)
+{
+	char blob[16];
+	struct fake_sample *x;
+
+	(void)ctx;
+	snprintf(blob, sizeof blob, "b%u", ++delivered);
+	x = fake_decide(&server, "alice", blob, CLASS_SPAM);
+	x->body = strdup(m->body);
+	x->is.date = m->date + 100; /* of expiry */
+	account.looked = false;
+}
+
+static struct source *make(void *ctx, const struct contract_message *m, size_t n)
+{
+	struct source *s;
+
+	setup(NULL);
+	server.waits = 1;
+	for (size_t i = 0; i < n; i++)
+		deliver(ctx, &m[i]);
+	s = open_class(CLASS_SPAM);
+	account.looked = false;
+	return s;
+}
+
+static void name_of(uint32_t id, char *name, size_t size)
+{
+	struct sample s;
+
+	name[0] = '\0';
+	if (samples_get(&account.known, id, &s, &e) == 1)
+		snprintf(name, size, "%s", s.name);
+}
+
+static void expunge(void *ctx, uint32_t id)
+{
+	char name[SAMPLE_WORD_MAX + 1];
+
+	(void)ctx;
+	name_of(id, name, sizeof name);
+	fake_vanish(&server, name);
+	account.looked = false;
+}
+
+/* In the contract they are called as they are numbered. */
+static bool has(void *ctx, uint32_t id)
+{
+	char name[16];
+
+	(void)ctx;
+	snprintf(name, sizeof name, "s%u", id);
+	return fake_sample_of(&server, name) != NULL;
+}
+
+static void wait_for(void *ctx, const struct wait *w)
+{
+	(void)ctx;
+	assert_true(w->ms >= 0);
+}
+
+static void drop(void *ctx, struct source *s)
+{
+	(void)ctx;
+	source_close(s);
+	assert_int_equal(teardown(NULL), 0);
+}
+
+static void test_contract(void **state)
+{
+	const struct contract c = {.make = make,
+				   .expunge = expunge,
+				   .deliver = deliver,
+				   .has = has,
+				   .wait = wait_for,
+				   .drop = drop,
+				   .can_remove = true,
+				   .one_class = true,
+				   .no_marks = true,
+				   .ascending = true};
+
+	(void)state;
+	contract_check(&c);
+}
+
+/* ---- what comes ---- */
+
+static const struct source_filter all = {.max_size = 1000, .newest = INT64_MAX};
+
+static void want_filtered(struct source *s, uint32_t first, uint32_t last,
+			  const struct source_filter *f, bool alone)
+{
+	struct ranges todo = {0};
+
+	ok(ranges_add(&todo, first, last, &e));
+	ok(source_want(s, &todo, f, alone, &e));
+}
+
+static void want(struct source *s, uint32_t first, uint32_t last)
+{
+	want_filtered(s, first, last, &all, false);
+}
+
+static enum source_next next(struct source *s, struct source_message *m)
+{
+	enum source_next rc;
+	struct wait wait;
+
+	*m = (struct source_message){0};
+	while ((rc = source_next(s, m, &wait, &e)) == SOURCE_WAIT)
+		;
+	return rc;
+}
+
+static void next_is(struct source *s, uint32_t id, enum message_kind kind)
+{
+	struct source_message m;
+
+	if (next(s, &m) == SOURCE_ERROR)
+		fail_msg("%s", e.text);
+	assert_int_equal(m.id, id);
+	assert_int_equal(m.kind, kind);
+	source_message_free(&m);
+}
+
+static void ends(struct source *s)
+{
+	struct source_message m;
+
+	assert_int_equal(next(s, &m), SOURCE_END);
+}
+
+static void fails(struct source *s, enum err_kind kind, const char *text)
+{
+	struct source_message m;
+
+	err_clear(&e);
+	assert_int_equal(next(s, &m), SOURCE_ERROR);
+	assert_int_equal(e.scope, ERR_SERVER);
+	assert_int_equal(e.kind, kind);
+	assert_non_null(strstr(e.text, text));
+}
+
+/* Neither learned nor left out: the next run asks for it again. */
+static void is_open_still(uint32_t id, enum mail_class class)
+{
+	struct sample s;
+
+	assert_int_equal(samples_get(&account.known, id, &s, &e), 1);
+	assert_int_equal(s.class, class);
+}
+
+static void decide(int n)
+{
+	for (int i = 0; i < n; i++) {
+		char blob[8];
+
+		snprintf(blob, sizeof blob, "b%d", i);
+		fake_decide(&server, "alice", blob, CLASS_SPAM);
+	}
+}
+
+static void test_classes(void **state)
+{
+	struct source *spam, *ham;
+	struct ranges found = {0};
+
+	(void)state;
+	reports.hold = 77;
+	fake_decide(&server, "alice", "x", CLASS_SPAM);
+	fake_decide(&server, "bob", "x", CLASS_HAM);
+	fake_decide(&server, "", "y", CLASS_HAM); /* the server's own: left out */
+	spam = open_class(CLASS_SPAM);
+	ham = open_class(CLASS_HAM);
+	assert_int_equal(server.calls[FAKE_LIST], 1); /* looked at once a connection */
+	assert_string_equal(spam->account, "mail");
+	assert_string_equal(spam->mailbox, "spam");
+	assert_string_equal(ham->mailbox, "ham");
+	assert_int_equal(spam->identity, ham->identity);
+	assert_int_equal(spam->next, 4);
+	assert_int_equal(spam->count, 1);
+	assert_int_equal(ham->count, 1);
+	assert_true(spam->dated && spam->expires && spam->hold == 77);
+	assert_false(spam->can_mark);
+	ok(source_list(ham, 1, UINT32_MAX, &found, &e));
+	assert_string_equal(fake_ranges(&found), "2");
+	ranges_free(&found);
+	source_close(spam);
+	source_close(ham);
+}
+
+static void test_reporter(void **state)
+{
+	struct source_message m;
+	struct source *s;
+
+	(void)state;
+	conf.accounts_only = false;
+	fake_decide(&server, "alice", "x", CLASS_SPAM);
+	fake_decide(&server, "", "y", CLASS_SPAM);
+	s = open_class(CLASS_SPAM);
+	conf.accounts_only = true;
+	want(s, 1, 2);
+	assert_int_equal(next(s, &m), SOURCE_MESSAGE);
+	assert_string_equal(m.reporter, "alice@example.org");
+	source_message_free(&m);
+	assert_int_equal(next(s, &m), SOURCE_MESSAGE);
+	assert_string_equal(m.reporter, ""); /* nobody */
+	source_message_free(&m);
+	server.not_name = true; /* then the id of the account has to do */
+	want(s, 1, 1);
+	assert_int_equal(next(s, &m), SOURCE_MESSAGE);
+	assert_string_equal(m.reporter, "alice");
+	source_message_free(&m);
+	fake_stalwart_fails(&server, FAKE_ADDRESS, 0, ERR_SERVER, ERR_TEMPORARY);
+	want(s, 1, 1);
+	fails(s, ERR_TEMPORARY, "as the test wants it");
+	source_close(s);
+}
+
+/* Not more downloads at a time than is allowed; alone: one. */
+static void test_side_by_side(void **state)
+{
+	struct source_message m;
+	struct wait wait;
+	struct source *s;
+
+	(void)state;
+	decide(20);
+	s = open_class(CLASS_SPAM);
+	server.waits = 2;
+	server.backwards = true;
+	for (int alone = 0; alone < 2; alone++) {
+		want_filtered(s, 1, 20, &all, alone);
+		m = (struct source_message){0};
+		assert_int_equal(source_next(s, &m, &wait, &e), SOURCE_WAIT);
+		assert_int_equal(wait.ms, 10);
+		assert_int_equal(server.running, alone ? 1 : JMAP_DOWNLOADS);
+		for (int i = 0; i < 20; i++) {
+			assert_int_equal(next(s, &m), SOURCE_MESSAGE);
+			assert_int_equal(m.kind, MESSAGE_BODY);
+			source_message_free(&m);
+		}
+		ends(s);
+	}
+	want(s, 1, 20);
+	assert_int_equal(source_next(s, &m, &wait, &e), SOURCE_WAIT);
+	want(s, 3, 3); /* what was under way is given up */
+	next_is(s, 3, MESSAGE_BODY);
+	ends(s);
+	source_close(s);
+	assert_int_equal(server.running, 0);
+}
+
+/* What is too new is not even downloaded; nor what was superseded meanwhile. */
+static void test_not_fetched(void **state)
+{
+	struct source_filter f = all;
+	struct source *s;
+
+	(void)state;
+	decide(3);
+	s = open_class(CLASS_SPAM);
+	f.newest = NOW - 1;
+	f.max_size = 5;
+	want_filtered(s, 1, 4, &f, false);
+	next_is(s, 3, MESSAGE_HELD);
+	next_is(s, 4, MESSAGE_GONE);
+	next_is(s, 1, MESSAGE_LARGE);
+	next_is(s, 2, MESSAGE_LARGE);
+	ends(s);
+	ok(samples_ignore(&account.known, 1, &e));
+	want(s, 1, 1);
+	next_is(s, 1, MESSAGE_GONE);
+	ends(s);
+	source_close(s);
+}
+
+/* ---- what cannot be had ---- */
+
+/* The sample went too: so its user never decided, or decided again. */
+static void test_sample_vanished(void **state)
+{
+	struct sample sample;
+	struct source *s;
+
+	(void)state;
+	decide(2);
+	s = open_class(CLASS_SPAM);
+	fake_vanish(&server, "s1");
+	want(s, 1, 2);
+	next_is(s, 1, MESSAGE_GONE);
+	next_is(s, 2, MESSAGE_BODY);
+	ends(s);
+	assert_int_equal(samples_get(&account.known, 1, &sample, &e), 0);
+	source_close(s);
+}
+
+/* The sample is there and its message is not; the log-in may read others'. */
+static void test_blob_gone(void **state)
+{
+	struct ranges found = {0};
+	struct source *s;
+
+	(void)state;
+	decide(3);
+	server.sample[2].no_blob = true;
+	s = open_class(CLASS_SPAM);
+	want(s, 1, 3);
+	next_is(s, 1, MESSAGE_BODY);
+	next_is(s, 2, MESSAGE_BODY);
+	next_is(s, 3, MESSAGE_GONE);
+	ends(s);
+	is_open_still(3, CLASS_NONE); /* it is known, and never asked for again */
+	ok(source_list(s, 1, 9, &found, &e));
+	assert_string_equal(fake_ranges(&found), "1:2");
+	ranges_free(&found);
+	source_close(s);
+}
+
+static void test_no_permission(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	decide(2);
+	s = open_class(CLASS_SPAM);
+	server.not_read = true;
+	want(s, 1, 2);
+	fails(s, ERR_AUTH, STALWART_MAY_READ);
+	is_open_still(1, CLASS_SPAM);
+	server.not_read = false;
+	server.not_see = true; /* the server shows none: they are not gone */
+	server.sample[0].no_blob = true;
+	want(s, 1, 2);
+	fails(s, ERR_AUTH, STALWART_MAY_SEE);
+	is_open_still(1, CLASS_SPAM);
+	is_open_still(2, CLASS_SPAM);
+	source_close(s);
+}
+
+/* The server does not say what may be done: what was downloaded before is tried again. */
+static void test_silent(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	server.silent = true;
+	decide(4);
+	server.sample[1].no_blob = server.sample[3].no_blob = true;
+	s = open_class(CLASS_SPAM);
+	want(s, 1, 4);
+	next_is(s, 1, MESSAGE_BODY);
+	next_is(s, 3, MESSAGE_BODY);
+	next_is(s, 2, MESSAGE_GONE);
+	next_is(s, 4, MESSAGE_GONE);
+	ends(s);
+	assert_int_equal(server.calls[FAKE_BEGIN], 5); /* one more than there are */
+	is_open_still(2, CLASS_NONE);
+	is_open_still(4, CLASS_NONE);
+	source_close(s);
+}
+
+static struct source *s_lost; /* whose key loses its permission */
+
+static void lose_permission(struct fake_stalwart *s, enum fake_call what)
+{
+	if (what == FAKE_TAKE && s->calls[FAKE_TAKE] == 1)
+		s->not_read = true;
+}
+
+/* The permission goes after the first download: that one proves nothing of the second. */
+static void test_silent_in_the_middle(void **state)
+{
+	(void)state;
+	server.silent = true;
+	decide(2);
+	s_lost = open_class(CLASS_SPAM);
+	server.before = lose_permission;
+	want(s_lost, 1, 2);
+	next_is(s_lost, 1, MESSAGE_BODY);
+	fails(s_lost, ERR_AUTH, STALWART_MAY_READ);
+	is_open_still(2, CLASS_SPAM);
+	source_close(s_lost);
+}
+
+/* Nothing was downloaded, or only what anybody may read: his own. */
+static void test_silent_without_proof(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	server.silent = true;
+	fake_decide(&server, "self", "mine", CLASS_SPAM);
+	fake_decide(&server, "alice", "x", CLASS_SPAM)->no_blob = true;
+	s = open_class(CLASS_SPAM);
+	want(s, 1, 2);
+	next_is(s, 1, MESSAGE_BODY);
+	fails(s, ERR_AUTH, STALWART_MAY_READ);
+	is_open_still(2, CLASS_SPAM);
+	fake_decide(&server, "alice", "y", CLASS_SPAM);
+	source_close(s);
+	reconnect();
+	s = open_class(CLASS_SPAM);
+	want(s, 2, 3);
+	next_is(s, 3, MESSAGE_BODY);
+	fake_sample_of(&server, "s3")->breaks = 1; /* at the very proof */
+	fails(s, ERR_UNREACHABLE, "connection broke");
+	is_open_still(2, CLASS_SPAM);
+	want(s, 2, 2);
+	next_is(s, 2, MESSAGE_GONE);
+	ends(s);
+	source_close(s);
+}
+
+/* A download that broke is owed; the next round gives it. */
+static void test_owed(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	decide(3);
+	server.sample[1].breaks = 1;
+	s = open_class(CLASS_SPAM);
+	want(s, 1, 3);
+	next_is(s, 1, MESSAGE_BODY);
+	assert_int_equal(source_owed(s), 0);
+	fails(s, ERR_UNREACHABLE, "the connection broke");
+	assert_int_equal(source_owed(s), 2);
+	want(s, 2, 3);
+	assert_int_equal(source_owed(s), 0);
+	next_is(s, 2, MESSAGE_BODY);
+	next_is(s, 3, MESSAGE_BODY);
+	ends(s);
+	source_close(s);
+}
+
+/* An error of any call, while a body is missing and is not: nothing is concluded. */
+static void test_errors(void **state)
+{
+	static const enum fake_call calls[] = {FAKE_GET, FAKE_ADDRESS, FAKE_BEGIN, FAKE_TAKE,
+					       FAKE_MAY};
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		struct source_message m;
+		enum source_next rc;
+		struct source *s;
+
+		setup(state);
+		decide(2);
+		server.sample[0].no_blob = true;
+		s = open_class(CLASS_SPAM);
+		fake_stalwart_fails(&server, calls[i], 0, ERR_SERVER, ERR_TEMPORARY);
+		want(s, 1, 2);
+		while ((rc = next(s, &m)) == SOURCE_MESSAGE)
+			source_message_free(&m);
+		assert_int_equal(rc, SOURCE_ERROR);
+		assert_string_equal(e.text, "as the test wants it");
+		if (calls[i] != FAKE_ADDRESS)
+			is_open_still(1, CLASS_SPAM);
+		is_open_still(2, CLASS_SPAM);
+		source_close(s);
+		teardown(state);
+	}
+}
+
+/* ---- removal ---- */
+
+static void remove_one(struct source *s, uint32_t first, uint32_t last, int want_rc)
+{
+	const struct source_removal how = {.move_to = NULL};
+	struct ranges ids = {0};
+
+	ok(source_can_remove(s, &how, &e));
+	ok(ranges_add(&ids, first, last, &e));
+	assert_int_equal(source_remove(s, &ids, &how, &e), want_rc);
+	ranges_free(&ids);
+}
+
+/* With the last decision go the older ones of the same user on the same content, before it. */
+static void test_remove_older(void **state)
+{
+	struct sample sample;
+	struct source *s;
+
+	(void)state;
+	fake_decide(&server, "alice", "x", CLASS_HAM);	/* s1: superseded */
+	fake_decide(&server, "bob", "x", CLASS_HAM);	/* s2 */
+	fake_decide(&server, "alice", "y", CLASS_HAM);	/* s3 */
+	fake_decide(&server, "", "x", CLASS_SPAM);	/* s4: the server's own */
+	fake_decide(&server, "alice", "x", CLASS_SPAM); /* s5 */
+	s = open_class(CLASS_SPAM);
+	remove_one(s, 5, 5, 0);
+	assert_null(fake_sample_of(&server, "s1"));
+	assert_null(fake_sample_of(&server, "s5"));
+	assert_int_equal(server.n, 3);
+	assert_int_equal(samples_get(&account.known, 1, &sample, &e), 0);
+	assert_int_equal(samples_total(&account.known), 3);
+	assert_int_equal(server.calls[FAKE_DESTROY], 1);
+	source_close(s);
+}
+
+static void test_remove_refused(void **state)
+{
+	const struct source_removal how = {.move_to = NULL};
+	struct source *s;
+
+	(void)state;
+	decide(3);
+	s = open_class(CLASS_SPAM);
+	server.not_destroy = true;
+	assert_int_equal(source_can_remove(s, &how, &e), -1);
+	assert_int_equal(e.kind, ERR_AUTH);
+	assert_non_null(strstr(e.text, STALWART_MAY_DESTROY));
+	server.silent = true; /* it says so when it is asked to */
+	remove_one(s, 1, 2, -1);
+	assert_int_equal(samples_total(&account.known), 3);
+	assert_int_equal(server.n, 3);
+	server.not_destroy = false;
+	fake_stalwart_fails(&server, FAKE_MAY, 0, ERR_SERVER, ERR_TEMPORARY);
+	assert_int_equal(source_can_remove(s, &how, &e), -1);
+	assert_int_equal(e.kind, ERR_TEMPORARY);
+	fake_vanish(&server, "s1"); /* gone already: no error */
+	remove_one(s, 1, 2, 0);
+	assert_int_equal(server.n, 1);
+	assert_int_equal(samples_total(&account.known), 1);
+	source_close(s);
+}
+
+static void test_remove_many(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	decide(2 * STALWART_GET_MAX + 1);
+	s = open_class(CLASS_SPAM);
+	fake_stalwart_fails(&server, FAKE_DESTROY, 1, ERR_SERVER, ERR_UNREACHABLE);
+	remove_one(s, 1, 2 * STALWART_GET_MAX + 1, -1);
+	assert_int_equal(server.n, STALWART_GET_MAX + 1);
+	assert_int_equal(samples_total(&account.known), STALWART_GET_MAX + 1);
+	remove_one(s, 1, 2 * STALWART_GET_MAX + 1, 0);
+	assert_int_equal(server.n, 0);
+	assert_int_equal(samples_total(&account.known), 0);
+	source_close(s);
+}
+
+/* ---- errors of the ledger ---- */
+
+static void test_ledger_breaks(void **state)
+{
+	struct ranges found = {0};
+	bool whole = false;
+
+	for (unsigned n = 1; !whole; n++) {
+		struct source_message m;
+		struct source *s;
+		enum source_next rc = SOURCE_ERROR;
+
+		setup(state);
+		decide(3);
+		server.sample[1].no_blob = true;
+		fake_vanish(&server, "s3");
+		s = open_class(CLASS_SPAM);
+		store.fail_call = n;
+		account.looked = false;
+		if (source_open(s, false, &e) == 0 && source_list(s, 1, 9, &found, &e) == 0) {
+			want(s, 1, 2);
+			while ((rc = next(s, &m)) == SOURCE_MESSAGE)
+				source_message_free(&m);
+		}
+		whole = rc == SOURCE_END;
+		if (!whole)
+			assert_string_equal(e.text, "the disk is broken");
+		store.fail_call = 0;
+		source_close(s);
+		teardown(state);
+		assert_true(n < 200);
+	}
+	ranges_free(&found);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_contract),
+	    cmocka_unit_test_setup_teardown(test_classes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_reporter, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_side_by_side, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_not_fetched, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_sample_vanished, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_blob_gone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_no_permission, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_silent_in_the_middle, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_silent_without_proof, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_owed, setup, teardown),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test_setup_teardown(test_remove_older, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_remove_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_remove_many, setup, teardown),
+	    cmocka_unit_test(test_ledger_breaks),
+	};
+
+	return cmocka_run_group_tests_name("source_stalwart", tests, NULL, NULL);
+}
