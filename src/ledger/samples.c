@@ -151,6 +151,9 @@ int samples_load(struct samples *s, struct ledger *l, const char *server, struct
 	while (rc == 0 && s->identity == 0 &&
 	       getrandom(&s->identity, sizeof s->identity, 0) == sizeof s->identity)
 		;
+	/* Also where there are no samples, or each run would find another server. */
+	if (rc == 0 && l->mode != LEDGER_READ)
+		rc = put_head(s, e);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -306,55 +309,34 @@ int samples_decision(struct samples *s, const struct sample *sample, uint32_t *n
 	return rc;
 }
 
-/* Has number a decision that the server lists behind this place? 1, 0 or -1. */
-static int is_behind(struct samples *s, uint32_t number, uint32_t before, struct err *e)
-{
-	struct sample decision, next;
-	int rc = before ? samples_get(s, before, &next, e) : 0;
-
-	if (rc == 1)
-		rc = samples_get(s, number, &decision, e);
-	return rc == 1 ? decision.date >= next.date : rc;
-}
-
-/*
- * Of this user's decisions on this content the one that the server lists last counts, and that
- * may be one that is known. 1 where it is the new one, 0, or -1.
- */
-static int overrule(struct samples *s, const struct sample *sample, uint32_t before,
-		    struct err *e)
+/* From now on it is its user's last decision on this content. */
+static int overrule(struct samples *s, const struct sample *sample, struct err *e)
 {
 	uint32_t known;
 	struct key key;
-	int rc = samples_decision(s, sample, &known, e), later = 0;
+	int rc = samples_decision(s, sample, &known, e);
 
-	if (rc == 1)
-		later = is_behind(s, known, before, e);
-	if (rc == -1 || later != 0)
-		return rc == -1 || later == -1 ? -1 : 0;
-	if (rc == 1 && samples_ignore(s, known, e) == -1)
+	if (rc == -1 || (rc == 1 && samples_ignore(s, known, e) == -1))
 		return -1;
 	blob_key(&key, s->server, sample);
-	return put_number(s, &key, s->next, e) == -1 ? -1 : 1;
+	return put_number(s, &key, s->next, e);
 }
 
-int samples_add(struct samples *s, const struct sample *sample, uint32_t before, struct err *e)
+int samples_add(struct samples *s, const struct sample *sample, bool overruled, struct err *e)
 {
 	struct sample mine = *sample;
 	uint32_t number = s->next;
 	struct key key;
-	int rc;
 
 	if (number == UINT32_MAX)
 		return err_set(e, ERR_SERVER, ERR_LOCAL,
 			       "stalwart %s: no numbers are left for its samples; rename its "
 			       "block in the configuration",
 			       s->server);
-	rc = overrule(s, sample, before, e);
-	if (rc == -1)
-		return -1;
-	if (rc == 0)
+	if (overruled)
 		mine.class = CLASS_NONE;
+	else if (overrule(s, sample, e) == -1)
+		return -1;
 	name_key(&key, s->server, mine.name);
 	if (put_number(s, &key, number, e) == -1 || put_sample(s, number, &mine, e) == -1)
 		return -1;

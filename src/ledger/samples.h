@@ -61,11 +61,11 @@ int samples_find(struct samples *s, const char *name, uint32_t *number, struct e
 int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct err *e);
 
 /*
- * Give it the next number. before: the nearest known one that its server lists behind it (0:
- * none), whose date is then not earlier. A user has changed his mind about a content: his older
- * decision of the two gets class NONE. ERR_SERVER/ERR_LOCAL where no number is left.
+ * Give it the next number. Of a user's decisions on a content one counts: this one, and the
+ * known one gets class NONE; or, overruled, the known one, which the server lists behind it.
+ * ERR_SERVER/ERR_LOCAL where no number is left.
  */
-int samples_add(struct samples *s, const struct sample *sample, uint32_t before, struct err *e);
+int samples_add(struct samples *s, const struct sample *sample, bool overruled, struct err *e);
 
 /* It is not to be learned. None of that number is no error, here and below. */
 int samples_ignore(struct samples *s, uint32_t number, struct err *e);

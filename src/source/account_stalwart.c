@@ -21,7 +21,6 @@ static int stalwart_connect(struct account *account, struct err *e)
 	if (hasty)
 		a->session.timeout = account->patience;
 	a->looked = false;
-	a->read.name[0] = '\0';
 	a->server = stalwart_http(&a->session, account->waiter, e);
 	if (a->server)
 		return 0;

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "source/stalwart_walk.h"
 
+enum { PROOFS_MAX = 16 }; /* downloads that prove what this log-in may, at most */
+
 static int stalwart_open(struct source *source, bool read_only, struct err *e)
 {
 	struct account_stalwart *a = source_stalwart_of(source)->account;
@@ -77,6 +79,7 @@ static int stalwart_want(struct source *source, struct ranges *todo,
 	s->side_by_side = alone ? 1 : JMAP_DOWNLOADS;
 	s->owed = 0;
 	s->proof = UNPROVED;
+	s->tried = s->tries = 0;
 	return 0;
 }
 
@@ -124,14 +127,14 @@ static int give_up(struct account_stalwart *a, uint32_t number, struct err *e)
 	return samples_ignore(&a->known, number, e);
 }
 
-/* The server knows no such sample, or does not show it. 1 where it is gone, or -1. */
-static int drop_one(struct account_stalwart *a, uint32_t number, struct err *e)
+/* What the server does not show, is it gone? 0, or -1. */
+static int must_see(struct account_stalwart *a, struct err *e)
 {
 	int may = a->server->ops->may(a->server, STALWART_MAY_SEE, e);
 
 	if (may == 0)
 		return stalwart_needs(a->conf, STALWART_MAY_SEE, "see other users' samples", e);
-	return may == -1 || samples_drop(&a->known, number, e) == -1 ? -1 : 1;
+	return may == -1 ? -1 : 0;
 }
 
 /*
@@ -151,7 +154,8 @@ static int explain(struct source_stalwart *s, uint32_t number, struct err *e)
 	if (a->server->ops->get(a->server, &id, 1, &now, e) == -1)
 		return -1;
 	if (now.name[0] == '\0')
-		return drop_one(a, number, e);
+		return must_see(a, e) == -1 || samples_drop(&a->known, number, e) == -1 ? -1
+											: 1;
 	may = a->server->ops->may(a->server, STALWART_MAY_READ, e);
 	if (may == 1)
 		return give_up(a, number, e) == -1 ? -1 : 1;
@@ -174,14 +178,37 @@ static int find_reporter(struct account_stalwart *a, const struct sample *sample
 	return 0;
 }
 
-/* The one that could be downloaded before: was that allowed all the time? 0, or -1. */
+/*
+ * Try whether this log-in may download what is another user's, with a message that is there:
+ * one after the other, as it may have gone too. 0, or -1.
+ */
+static int begin_proof(struct source_stalwart *s, struct err *e)
+{
+	struct account_stalwart *a = s->account;
+	struct sample sample;
+	int rc = 0;
+
+	s->proof = PROVING;
+	while (s->tries < PROOFS_MAX &&
+	       (rc = samples_next(&a->known, &s->tried, &sample, e)) == 1) {
+		if (sample.class == CLASS_NONE || ranges_has(&s->missing, s->tried) ||
+		    strcmp(sample.account, a->server->self) == 0)
+			continue;
+		s->tries++;
+		return a->server->ops->begin(a->server, &sample, s->filter.max_size, s->tried,
+					     e);
+	}
+	return rc == -1 ? -1 : cannot_read(a, e);
+}
+
 static int take_proof(struct source_stalwart *s, const struct jmap_result *r, struct err *e)
 {
-	s->proof = r->fate == JMAP_BODY || r->fate == JMAP_LARGE ? PROVED : UNPROVED;
 	if (r->fate == JMAP_MISSING)
-		return cannot_read(s->account, e);
+		return begin_proof(s, e);
 	if (r->fate == JMAP_BROKEN)
 		*e = r->why;
+	else
+		s->proof = PROVED;
 	return r->fate == JMAP_BROKEN ? -1 : 0;
 }
 
@@ -202,8 +229,6 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	m->stamp = (struct record_stamp){.size = r->size, .date = sample.date};
 	switch (r->fate) {
 	case JMAP_BODY:
-		if (strcmp(sample.account, a->server->self) != 0)
-			a->read = sample;
 		if (find_reporter(a, &sample, m, e) == -1)
 			return -1;
 		m->kind = MESSAGE_BODY;
@@ -226,26 +251,21 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 }
 
 /*
- * At the end, what was missing: where another one can still be downloaded it is gone, and where
- * there was no other this log-in may not read mail. 1 with one of them in *m, 0 where it is not
+ * At the end, what was missing: where something else can be downloaded it is gone, and where
+ * there is nothing this log-in may not read mail. 1 with one of them in *m, 0 where it is not
  * known yet, or -1.
  */
 static int give_missing(struct source_stalwart *s, struct source_message *m, struct err *e)
 {
-	struct account_stalwart *a = s->account;
 	struct ranges one = {0};
 	int rc;
 
-	if (a->read.name[0] == '\0')
-		return cannot_read(a, e);
-	if (s->proof == UNPROVED) {
-		s->proof = PROVING;
-		return a->server->ops->begin(a->server, &a->read, s->filter.max_size, 0, e);
-	}
+	if (s->proof != PROVED)
+		return begin_proof(s, e);
 	rc = ranges_take(&s->missing, 1, &one, e);
 	if (rc == 0) {
 		*m = (struct source_message){.kind = MESSAGE_GONE, .id = one.range[0].first};
-		rc = give_up(a, m->id, e);
+		rc = give_up(s->account, m->id, e);
 	}
 	ranges_free(&one);
 	return rc == -1 ? -1 : 1;
@@ -302,7 +322,7 @@ static int stalwart_can_remove(struct source *source, const struct source_remova
 	struct account_stalwart *a = source_stalwart_of(source)->account;
 	int may = a->server->ops->may(a->server, STALWART_MAY_DESTROY, e);
 
-	(void)how;
+	(void)how; /* the message itself goes nowhere */
 	return may == 0	   ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
 	       : may == -1 ? -1
 			   : 0;
@@ -333,6 +353,15 @@ static int drop_all(struct samples *known, const struct ranges *numbers, struct 
 			if (samples_drop(known, (uint32_t)k, e) == -1)
 				return -1;
 	return 0;
+}
+
+/* Who does not see others' samples is told that they are gone. 0, or -1. */
+static int destroy(struct account_stalwart *a, const struct stalwart_id *id, size_t n,
+		   struct err *e)
+{
+	if (a->server->ops->destroy(a->server, id, n, e) == -1)
+		return -1;
+	return must_see(a, e);
 }
 
 /*
@@ -377,7 +406,7 @@ static int stalwart_remove(struct source *source, struct ranges *ids,
 		if (rc == 0)
 			rc = names_of(&a->known, &part, id, &n, e);
 		if (rc == 0 && n > 0)
-			rc = a->server->ops->destroy(a->server, id, n, e);
+			rc = destroy(a, id, n, e);
 		if (rc == 0)
 			rc = drop_all(&a->known, &part, e);
 		ranges_free(&part);

@@ -17,8 +17,7 @@ struct account_stalwart {
 	struct conf_stalwart session; /* the same, with the time-out of the moment */
 	struct stalwart *server;      /* owned; NULL while not connected */
 	struct samples known;
-	bool looked;	    /* known is what the server has, as of this connection */
-	struct sample read; /* another user's, which could be downloaded; name "": none yet */
+	bool looked; /* known is what the server has, as of this connection */
 };
 
 struct source_stalwart {
@@ -27,6 +26,8 @@ struct source_stalwart {
 	struct ranges todo;
 	struct ranges missing; /* without a body, and it is not known yet why */
 	enum { UNPROVED, PROVING, PROVED } proof; /* that others' mail can be downloaded */
+	uint32_t tried;				  /* by downloading this one */
+	unsigned tries;
 	struct source_filter filter;
 	size_t side_by_side; /* downloads at a time */
 	uint32_t owed;	     /* the message whose download broke */

@@ -1,5 +1,6 @@
 #include "source/stalwart_walk.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,14 +22,22 @@ struct walk {
 	const struct conf_stalwart *conf;
 	struct samples *known;
 	int64_t now;
-	int64_t expires; /* when the newest sample of all will; 0 unknown */
-	struct ranges seen;
+	int64_t expires;    /* when the newest sample of all will; 0 unknown */
+	bool all;	    /* from the oldest on, and not from the newest down */
+	struct ranges seen; /* what is known and was listed, all: */
 };
 
 /* A new id. */
 struct fresh {
 	struct stalwart_id id;
-	uint32_t before; /* the nearest one behind it that is known already; 0: none */
+	size_t behind; /* how many of the list's known ones come behind it */
+};
+
+/* Of a part of the server's list, from the newest down. */
+struct list {
+	struct fresh *fresh; /* owned: what is new */
+	uint32_t *known;     /* owned: what is not */
+	size_t n, n_known, size;
 };
 
 /* ---- names ---- */
@@ -70,21 +79,50 @@ static int64_t date_of(const struct walk *w, int64_t expires, uint64_t left)
  * One that came late, of a node whose clock is behind, was decided before the one that is
  * listed behind it. 0, or -1.
  */
-static int set_date(const struct walk *w, struct sample *s, uint32_t before, uint64_t left,
-		    struct err *e)
+static int set_date(const struct walk *w, struct sample *s, const struct list *l,
+		    const struct fresh *f, uint64_t left, struct err *e)
 {
 	struct sample next;
-	int rc = before ? samples_get(w->known, before, &next, e) : 0;
+	int rc = f->behind ? samples_get(w->known, l->known[f->behind - 1], &next, e) : 0;
 
 	s->date = rc == 1 ? next.date - 1 : date_of(w, s->date, left);
 	return rc == -1 ? -1 : 0;
 }
 
-static int name_one(struct walk *w, struct sample *s, uint32_t before, uint64_t left,
-		    struct err *e)
+/* Does the server still have this one? 1, 0 or -1. */
+static int is_there(struct walk *w, uint32_t number, struct err *e)
+{
+	struct sample known, now;
+	struct stalwart_id id;
+	int rc = samples_get(w->known, number, &known, e);
+
+	snprintf(id.text, sizeof id.text, "%s", known.name);
+	if (rc == 1 && w->server->ops->get(w->server, &id, 1, &now, e) == -1)
+		return -1;
+	return rc == 1 ? now.name[0] != '\0' : rc;
+}
+
+/* Is its user's decision on this content that is known listed behind it? 1, 0 or -1. */
+static int is_overruled(struct walk *w, const struct sample *s, const struct list *l,
+			const struct fresh *f, struct err *e)
+{
+	uint32_t known;
+	int rc = samples_decision(w->known, s, &known, e);
+
+	for (size_t i = 0; rc == 1 && i < l->n_known; i++)
+		if (l->known[i] == known)
+			return i < f->behind;
+	/* What is newer was listed before; what is older was, in a walk over all. */
+	if (rc != 1 || !w->all || ranges_has(&w->seen, known))
+		return rc == -1 ? -1 : 0;
+	return is_there(w, known, e);
+}
+
+static int name_one(struct walk *w, struct sample *s, const struct list *l,
+		    const struct fresh *f, uint64_t left, struct err *e)
 {
 	uint32_t number;
-	int rc;
+	int rc, overruled;
 
 	if (s->name[0] == '\0')
 		return 0; /* it has vanished since it was listed */
@@ -96,10 +134,11 @@ static int name_one(struct walk *w, struct sample *s, uint32_t before, uint64_t 
 		return -1;
 	if (rc == 1)
 		s->class = CLASS_NONE;
-	if (set_date(w, s, before, left, e) == -1)
+	overruled = is_overruled(w, s, l, f, e);
+	if (overruled == -1 || set_date(w, s, l, f, left, e) == -1)
 		return -1;
 	number = w->known->next;
-	if (samples_add(w->known, s, before, e) == -1)
+	if (samples_add(w->known, s, overruled == 1, e) == -1)
 		return -1;
 	return ranges_add(&w->seen, number, number, e);
 }
@@ -110,26 +149,22 @@ struct asked {
 	struct sample sample[STALWART_GET_MAX];
 };
 
-/*
- * Give numbers to these, the newest of which comes first here and last there. left: how many
- * newer ones come behind them.
- */
-static int name_all(struct walk *w, const struct fresh *f, size_t n, uint64_t left,
-		    struct err *e)
+/* Give numbers to what is new, the oldest first. left: how many newer ones come behind. */
+static int name_all(struct walk *w, const struct list *l, uint64_t left, struct err *e)
 {
 	struct asked *a = calloc(1, sizeof *a);
 	int rc = a ? 0 : err_no_memory(e);
 
-	for (size_t part; rc == 0 && n > 0; n -= part) {
+	for (size_t n = l->n, part; rc == 0 && n > 0; n -= part) {
 		part = n < STALWART_GET_MAX ? n : STALWART_GET_MAX;
 		for (size_t i = 0; i < part; i++)
-			a->id[i] = f[n - 1 - i].id;
+			a->id[i] = l->fresh[n - 1 - i].id;
 		rc = stop_requested()
 			 ? stop_error(e)
 			 : w->server->ops->get(w->server, a->id, part, a->sample, e);
 		for (size_t i = 0; rc == 0 && i < part; i++)
-			rc = name_one(w, &a->sample[i], f[n - 1 - i].before, left + (n - 1 - i),
-				      e);
+			rc = name_one(w, &a->sample[i], l, &l->fresh[n - 1 - i],
+				      left + (n - 1 - i), e);
 		if (rc == 0)
 			rc = ledger_commit(w->known->ledger, e);
 	}
@@ -150,43 +185,37 @@ static int read_newest(struct walk *w, const struct stalwart_id *id, struct err 
 
 /* ---- the newest ones ---- */
 
-/* New ids, the newest first. */
-struct list {
-	struct fresh *fresh; /* owned */
-	size_t n, size;
-	uint32_t before; /* the known one that was met last; 0: none yet */
-};
+static void list_free(struct list *l)
+{
+	free(l->fresh);
+	free(l->known);
+}
 
 /* Make room for n more. 0, or -1. */
 static int list_grow(struct list *l, size_t n, struct err *e)
 {
-	struct fresh *more;
+	struct fresh *fresh = realloc(l->fresh, (l->size + n) * sizeof *fresh + 1);
+	uint32_t *known = fresh ? realloc(l->known, (l->size + n) * sizeof *known + 1) : NULL;
 
-	if (l->n + n <= l->size)
-		return 0;
-	more = realloc(l->fresh, (l->n + n) * sizeof *more);
-	if (more == NULL)
-		return err_no_memory(e);
-	l->fresh = more;
-	l->size = l->n + n;
-	return 0;
+	l->fresh = fresh ? fresh : l->fresh;
+	l->known = known ? known : l->known;
+	l->size += known ? n : 0;
+	return known ? 0 : err_no_memory(e);
 }
 
-/* Add this id if it is new. 0, or -1. */
 static int list_add(struct walk *w, struct list *l, const struct stalwart_id *id, struct err *e)
 {
 	uint32_t number;
 	int rc = samples_find(w->known, id->text, &number, e);
 
 	if (rc == 0)
-		l->fresh[l->n++] = (struct fresh){*id, l->before};
-	if (rc != 1)
-		return rc;
-	l->before = number;
-	return ranges_add(&w->seen, number, number, e);
+		l->fresh[l->n++] = (struct fresh){*id, l->n_known};
+	if (rc == 1)
+		l->known[l->n_known++] = number;
+	return rc == 1 && w->all ? ranges_add(&w->seen, number, number, e) : rc == -1 ? -1 : 0;
 }
 
-/* Add those of a page that are new, which begins with the newest; or ends with it. */
+/* Add a page, which begins with the newest; or ends with it. */
 static int list_page(struct walk *w, struct list *l, const struct stalwart_page *p, bool newest,
 		     struct err *e)
 {
@@ -220,7 +249,7 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 		if (list_page(w, &l, &page, true, e) == -1 ||
 		    (first && l.n > 0 && read_newest(w, &page.id[0], e) == -1))
 			rc = -1;
-		*all = l.before != 0 || page.n == 0 || page.position + page.n >= page.total;
+		*all = l.n_known > 0 || page.n == 0 || page.position + page.n >= page.total;
 		if (page.n > 0)
 			after = page.id[page.n - 1];
 		stalwart_page_free(&page);
@@ -228,8 +257,8 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 			break;
 	}
 	if (rc == 1 && *all)
-		rc = name_all(w, l.fresh, l.n, 0, e);
-	free(l.fresh);
+		rc = name_all(w, &l, 0, e);
+	list_free(&l);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -242,8 +271,8 @@ static int name_page(struct walk *w, const struct stalwart_page *p, struct err *
 	int rc = list_page(w, &l, p, false, e);
 
 	if (rc == 0)
-		rc = name_all(w, l.fresh, l.n, behind, e);
-	free(l.fresh);
+		rc = name_all(w, &l, behind, e);
+	list_free(&l);
 	return rc;
 }
 
@@ -279,6 +308,8 @@ static int look_at_all(struct walk *w, struct err *e)
 	struct stalwart_id after = {""};
 	int lost = 0, pages = 0;
 
+	w->all = true;
+	ranges_clear(&w->seen);
 	for (bool end = false; !end;) {
 		struct stalwart_page page;
 		int rc =

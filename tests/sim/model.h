@@ -39,6 +39,7 @@ struct model {
 	struct stay stay[MAX_MAIL];
 	bool whole[MAX_BOXES];	/* a run was through it since the ledger began */
 	bool unsure[MAX_BOXES]; /* no run was through it since it was made, or made anew */
+	bool set_back;		/* the clock was */
 	bool dry;		/* the run at work must not change anything */
 	unsigned cuts;		/* runs that ended before their time */
 	bool restored; /* some mailbox was: our marks are gone, and dates may stand for verdicts
@@ -71,6 +72,8 @@ void model_sends(struct sim *s, int content, const struct rspamd_job *job);
 void model_marks(struct sim *s, int box, const struct ranges *ids);
 void model_removes(struct sim *s, int box, const struct ranges *ids,
 		   const struct source_removal *how);
+
+void model_removes_one(struct sim *s, int mail, const struct source_removal *how);
 
 /* complete: it went through everything, and nothing failed. */
 void model_run_ends(struct sim *s, bool complete, bool cut_short);

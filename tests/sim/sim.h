@@ -6,6 +6,7 @@
  *   server.c   the mail server, as the program sees it spamd.c   rspamd, likewise
  *   disk.c     the store below the ledger              time.c    the clock
  *   model.c    the truth, and what must hold           play.c    runs of the program in between
+ *   stalwart.c a server of another kind, and what happens to it
  *   shrink.c   makes a history that fails short        main.c    seeds, on all processors
  */
 #ifndef SIM_SIM_H

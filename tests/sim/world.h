@@ -42,6 +42,8 @@ struct mail {
 	bool tampered; /* somebody touched its keywords after it came here */
 	enum trouble trouble;
 	bool for_ever; /* the trouble does not end */
+	bool skewed;   /* a sample: listed before some that are older */
+	int64_t place; /* ... in the order of the list */
 };
 
 struct backup {
@@ -66,6 +68,7 @@ struct world {
 	struct mailbox box[MAX_BOXES];
 	struct mail mail[MAX_MAIL];
 	int n_mail;
+	bool not_see, not_read, not_destroy, not_name; /* a Stalwart's: what the key may not */
 	int deliveries; /* so that no two messages have the same size */
 };
 

@@ -196,7 +196,7 @@ static int fake_destroy(struct stalwart *stalwart, const struct stalwart_id *id,
 		return -1;
 	if (s->not_destroy)
 		return refuse(STALWART_MAY_DESTROY, e);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && !s->not_see; i++)
 		fake_vanish(s, id[i].text);
 	return 0;
 }

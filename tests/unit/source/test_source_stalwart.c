@@ -477,7 +477,7 @@ static void test_silent_in_the_middle(void **state)
 	source_close(s_lost);
 }
 
-/* Nothing was downloaded, or only what anybody may read: his own. */
+/* Nothing can be downloaded, or only what anybody may read: his own. */
 static void test_silent_without_proof(void **state)
 {
 	struct source *s;
@@ -491,18 +491,39 @@ static void test_silent_without_proof(void **state)
 	next_is(s, 1, MESSAGE_BODY);
 	fails(s, ERR_AUTH, STALWART_MAY_READ);
 	is_open_still(2, CLASS_SPAM);
-	fake_decide(&server, "alice", "y", CLASS_SPAM);
 	source_close(s);
+	/* Now there is one, of the other class; two that are gone come before it. */
+	fake_decide(&server, "alice", "y", CLASS_HAM)->no_blob = true;
+	fake_decide(&server, "bob", "z", CLASS_HAM);
 	reconnect();
 	s = open_class(CLASS_SPAM);
-	want(s, 2, 3);
-	next_is(s, 3, MESSAGE_BODY);
-	fake_sample_of(&server, "s3")->breaks = 1; /* at the very proof */
+	fake_sample_of(&server, "s4")->breaks = 1; /* at the very proof */
+	want(s, 2, 2);
 	fails(s, ERR_UNREACHABLE, "connection broke");
+	assert_int_equal(source_owed(s), 0);
 	is_open_still(2, CLASS_SPAM);
 	want(s, 2, 2);
 	next_is(s, 2, MESSAGE_GONE);
 	ends(s);
+	is_open_still(2, CLASS_NONE);
+	is_open_still(3, CLASS_HAM);
+	source_close(s);
+}
+
+/* That is not tried without end. */
+static void test_silent_and_all_gone(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	server.silent = true;
+	decide(40);
+	server.not_read = true;
+	s = open_class(CLASS_SPAM);
+	want(s, 7, 7);
+	fails(s, ERR_AUTH, STALWART_MAY_READ);
+	assert_int_equal(server.calls[FAKE_BEGIN], 1 + 16);
+	is_open_still(7, CLASS_SPAM);
 	source_close(s);
 }
 
@@ -620,6 +641,22 @@ static void test_remove_refused(void **state)
 	source_close(s);
 }
 
+/* Who may not see is told that they are gone: nothing is concluded from that. */
+static void test_remove_unseen(void **state)
+{
+	struct source *s;
+
+	(void)state;
+	decide(2);
+	s = open_class(CLASS_SPAM);
+	server.not_see = true;
+	remove_one(s, 1, 2, -1);
+	assert_int_equal(e.kind, ERR_AUTH);
+	assert_non_null(strstr(e.text, STALWART_MAY_SEE));
+	assert_int_equal(samples_total(&account.known), 2);
+	source_close(s);
+}
+
 static void test_remove_many(void **state)
 {
 	struct source *s;
@@ -686,10 +723,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_silent, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_silent_in_the_middle, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_silent_without_proof, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_silent_and_all_gone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_owed, setup, teardown),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test_setup_teardown(test_remove_older, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_remove_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_remove_unseen, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_remove_many, setup, teardown),
 	    cmocka_unit_test(test_ledger_breaks),
 	};

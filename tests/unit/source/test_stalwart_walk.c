@@ -363,6 +363,44 @@ static void test_late_decisions(void **state)
 	is_class("s5", CLASS_HAM);
 }
 
+/* The same over pages, in a walk over all: also where the one behind it is in a later page, and
+ * where it is gone. */
+static void test_late_decisions_in_pages(void **state)
+{
+	(void)state;
+	server.page_max = 4;
+	decide(6);
+	fake_decide(&server, "alice", "x", CLASS_SPAM); /* s7 */
+	fake_decide(&server, "bob", "x", CLASS_SPAM);	/* s8 */
+	decide(20);
+	ok(walk());
+	is_same();
+	fake_decide_at(&server, 1, "alice", "x", CLASS_HAM); /* s29: before s7 */
+	fake_decide_at(&server, 2, "bob", "x", CLASS_HAM);   /* s30: before s8 */
+	fake_decide_at(&server, 11, "bob", "x", CLASS_HAM);  /* s31: behind it */
+	fake_vanish(&server, "s7");
+	walks();
+	is_class("s29", CLASS_HAM);
+	is_class("s30", CLASS_NONE);
+	is_class("s31", CLASS_HAM);
+	is_class("s8", CLASS_NONE);
+}
+
+/* Many within a second: it is still the order of the list that counts. */
+static void test_late_decisions_at_once(void **state)
+{
+	(void)state;
+	decide(1);
+	walks();
+	fake_decide(&server, "alice", "x", CLASS_SPAM);
+	decide(3);
+	walks();
+	fake_decide_at(&server, 4, "alice", "x", CLASS_HAM); /* s6 */
+	walks();
+	is_class("s2", CLASS_NONE);
+	is_class("s6", CLASS_HAM);
+}
+
 /* Far behind the newest ones, which are known: that there is one more tells of it. */
 static void test_late_and_deep(void **state)
 {
@@ -641,6 +679,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_except, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_late_decisions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_late_decisions_in_pages, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_late_decisions_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_late_and_deep, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vanished, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_exchanged, setup, teardown),
