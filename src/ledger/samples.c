@@ -15,7 +15,7 @@
  */
 enum {
 	LAYOUT = 1,
-	HEAD_SIZE = 1 + 5 * 4 + 8,
+	HEAD_SIZE = 1 + 5 * 4 + 2 * 8,
 	SAMPLE_HEAD = 1 + 1 + 8,
 	SAMPLE_MAX = SAMPLE_HEAD + 2 * (SAMPLE_WORD_MAX + 1) + SAMPLE_BLOB_MAX + 1,
 };
@@ -111,6 +111,7 @@ static int put_head(struct samples *s, struct err *e)
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
 		put32(&p, s->count[c]);
 	put64(&p, s->newest);
+	put64(&p, s->walked);
 	key_begin(&key, s->server, 'h');
 	return ledger_put(s->ledger, STORE_SAMPLE, value_of(&key),
 			  (struct store_value){value, sizeof value}, e);
@@ -127,6 +128,7 @@ static bool take_head(struct samples *s, struct store_value v)
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
 		s->count[c] = take32(&p);
 	s->newest = take64(&p);
+	s->walked = take64(&p);
 	return s->identity != 0 && s->next != 0;
 }
 
@@ -344,6 +346,12 @@ int samples_add(struct samples *s, const struct sample *sample, bool overruled, 
 	s->count[mine.class]++;
 	if (mine.date > s->newest)
 		s->newest = mine.date;
+	return put_head(s, e);
+}
+
+int samples_walked(struct samples *s, int64_t now, struct err *e)
+{
+	s->walked = now;
 	return put_head(s, e);
 }
 

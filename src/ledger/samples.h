@@ -35,6 +35,7 @@ struct samples {
 	uint32_t next;	       /* the next number */
 	uint32_t count[3];     /* samples that there are, by class */
 	int64_t newest;	       /* the date of the one that came last */
+	int64_t walked;	       /* when the whole list was last compared; 0: never */
 };
 
 /* Every int is 0, or -1 with an error of the ledger, where nothing else is said. */
@@ -66,6 +67,9 @@ int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct
  * ERR_SERVER/ERR_LOCAL where no number is left.
  */
 int samples_add(struct samples *s, const struct sample *sample, bool overruled, struct err *e);
+
+/* The whole list was compared with what is known. */
+int samples_walked(struct samples *s, int64_t now, struct err *e);
 
 /* It is not to be learned. None of that number is no error, here and below. */
 int samples_ignore(struct samples *s, uint32_t number, struct err *e);

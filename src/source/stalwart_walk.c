@@ -15,6 +15,7 @@ enum {
 	FRESH_MAX = 2000, /* new ids that are kept until it is known where they begin */
 	LOST_MAX = 3,	  /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
+	WALK_EVERY = 24 * 3600, /* seconds, whatever the newest ones say */
 };
 
 struct walk {
@@ -229,17 +230,17 @@ static int list_page(struct walk *w, struct list *l, const struct stalwart_page 
 /*
  * From the newest sample down to where the known ones begin; one page is looked at in any case,
  * because of two servers that share a store each counts by its own clock. *total: how many the
- * server has; *all: nothing new can lie behind. 0, or -1.
+ * server has; *met: nothing new is to be expected behind; *whole: nothing is. 0, or -1.
  */
-static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err *e)
+static int look_at_newest(struct walk *w, uint64_t *total, bool *met, bool *whole,
+			  struct err *e)
 {
 	struct stalwart_page page = {0};
 	struct stalwart_id after;
 	struct list l = {0};
 	int rc = 1;
 
-	*all = false;
-	for (bool first = true; rc == 1 && !*all; first = false) {
+	for (bool first = true; rc == 1 && !*met; first = false) {
 		rc = w->server->ops->list(w->server, true, first ? NULL : after.text, NEWEST,
 					  &page, e);
 		if (rc != 1)
@@ -249,14 +250,15 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 		if (list_page(w, &l, &page, true, e) == -1 ||
 		    (first && l.n > 0 && read_newest(w, &page.id[0], e) == -1))
 			rc = -1;
-		*all = l.n_known > 0 || page.n == 0 || page.position + page.n >= page.total;
+		*whole = page.n == 0 || page.position + page.n >= page.total;
+		*met = *whole || l.n_known > 0;
 		if (page.n > 0)
 			after = page.id[page.n - 1];
 		stalwart_page_free(&page);
 		if (l.n >= FRESH_MAX)
 			break;
 	}
-	if (rc == 1 && *all)
+	if (rc == 1 && *met)
 		rc = name_all(w, &l, 0, e);
 	list_free(&l);
 	return rc == -1 ? -1 : 0;
@@ -302,13 +304,14 @@ static int no_end(const struct walk *w, struct err *e)
 		       w->conf->name);
 }
 
-/* From the oldest to the newest. */
-static int look_at_all(struct walk *w, struct err *e)
+/* From the oldest to the newest. *whole: to the end. 0, or -1. */
+static int look_at_all(struct walk *w, bool *whole, struct err *e)
 {
 	struct stalwart_id after = {""};
 	int lost = 0, pages = 0;
 
 	w->all = true;
+	*whole = false;
 	ranges_clear(&w->seen);
 	for (bool end = false; !end;) {
 		struct stalwart_page page;
@@ -334,20 +337,31 @@ static int look_at_all(struct walk *w, struct err *e)
 		if (++pages > STALWART_PAGES_MAX)
 			return no_end(w, e);
 	}
+	*whole = true;
 	return drop_gone(w, e);
+}
+
+/* A day ago, or at a time that has not come, as the clock says now. */
+static bool is_long_ago(const struct walk *w)
+{
+	int64_t ago = w->now - w->known->walked;
+
+	return ago < 0 || ago >= WALK_EVERY;
 }
 
 int stalwart_walk(struct stalwart *server, const struct conf_stalwart *conf,
 		  struct samples *known, struct err *e)
 {
 	struct walk w = {.server = server, .conf = conf, .known = known, .now = clock_now()};
+	bool due = is_long_ago(&w), met = false, whole = false;
 	uint64_t total = 0;
-	bool all;
-	int rc = look_at_newest(&w, &total, &all, e);
+	int rc = look_at_newest(&w, &total, &met, &whole, e);
 
-	/* Too many are new, or some are gone. */
-	if (rc == 0 && (!all || samples_total(known) != total))
-		rc = look_at_all(&w, e);
+	/* Too many are new, or some are gone; or as many are gone as came late. */
+	if (rc == 0 && (!met || samples_total(known) != total || (due && !whole)))
+		rc = look_at_all(&w, &whole, e);
+	if (rc == 0 && due && whole && samples_walked(known, w.now, e) == 0)
+		rc = ledger_commit(known->ledger, e);
 	ranges_free(&w.seen);
 	return rc;
 }

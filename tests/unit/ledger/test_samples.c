@@ -91,6 +91,7 @@ static void load_again(void)
 	assert_int_equal(samples.next, was.next);
 	assert_memory_equal(samples.count, was.count, sizeof was.count);
 	assert_true(samples.newest == was.newest);
+	assert_true(samples.walked == was.walked);
 }
 
 static void counts(uint32_t none, uint32_t spam, uint32_t ham)
@@ -413,7 +414,8 @@ static const struct known_record records[] = {
     RECORD("mail\0b"
 	   "d\0edmn9k",
 	   "\0\0\0\7"),
-    RECORD("mail\0h", "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\x65\x53\xf1\0"),
+    RECORD("mail\0h", "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\x65\x53\xf1\0\0\0\0"
+		      "\0\x65\x53\xf2\0"),
     RECORD("mail\0i"
 	   "jp3h1z",
 	   "\0\0\0\7"),
@@ -431,6 +433,7 @@ static void test_bytes(void **state)
 	(void)state;
 	samples.identity = 0x01020304;
 	samples.next = 7;
+	ok(samples_walked(&samples, 0x6553f200, &e));
 	ok(samples_add(&samples, &s, false, &e));
 	for (rc = store->ops->seek(store, STORE_SAMPLE, &key, &value, &e); rc == 1;
 	     rc = store->ops->next(store, STORE_SAMPLE, &key, &value, &e)) {
@@ -467,11 +470,12 @@ static void is_damaged(int rc, const char *what)
 static void test_damaged_head(void **state)
 {
 	static const char head[] =
-	    "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0";
+	    "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0\0\0\0\0eS\xf2\0";
 	char bad[sizeof head];
 
 	(void)state;
-	RAW("mail\0h", "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0");
+	RAW("mail\0h",
+	    "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0\0\0\0\0eS\xf2\0");
 	ok(samples_load(&samples, ledger, "mail", &e));
 	assert_int_equal(samples.identity, 0x01020304);
 	assert_int_equal(samples.next, 8);
@@ -581,7 +585,9 @@ static void test_unsound_keys(void **state)
 	    RECORD("mail\0bu\0", "\0\0\0\1"),
 	    RECORD("mail\0n\0\0\1", "\1\1\0\0\0\0eS\xf1\0a\0u\0x\0"),
 	    RECORD("mail\0n\0\0\0\0\1", "\1\1\0\0\0\0eS\xf1\0a\0u\0x\0"),
-	    RECORD("mail\0hx", "\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0"),
+	    RECORD(
+		"mail\0hx",
+		"\1\1\2\3\4\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0eS\xf1\0\0\0\0\0eS\xf2\0"),
 	};
 
 	(void)state;
@@ -602,7 +608,8 @@ static int do_all(struct ledger *l)
 	struct samples all;
 	uint64_t n;
 
-	if (samples_load(&all, l, "mail", &e) == -1 || samples_add(&all, &s, false, &e) == -1)
+	if (samples_load(&all, l, "mail", &e) == -1 || samples_walked(&all, 1, &e) == -1 ||
+	    samples_add(&all, &s, false, &e) == -1)
 		return -1;
 	s = sample("b", "u", "x", CLASS_HAM);
 	if (samples_add(&all, &s, false, &e) == -1 ||

@@ -450,6 +450,27 @@ static void test_exchanged(void **state)
 	walks();
 }
 
+/* As many go as come late, far behind the newest ones: once a day all are compared. */
+static void test_exchanged_and_deep(void **state)
+{
+	(void)state;
+	decide(700);
+	walks();
+	fake_clock_advance(3600 * 1000);
+	fake_vanish(&server, "s5");
+	decide_at(3, 1);
+	ok(walk());
+	assert_int_equal(number("s701"), 0); /* nothing tells of it */
+	fake_clock_advance((DAY - 3600) * (int64_t)1000);
+	walks();
+	assert_int_equal(number("s5"), 0);
+	fake_clock_set(NOW - 7 * DAY); /* the clock was set back: a day does not last a week */
+	fake_vanish(&server, "s7");
+	decide_at(3, 1);
+	walks();
+	assert_int_equal(number("s7"), 0);
+}
+
 /* ---- what happens in between ---- */
 
 static enum fake_call when;
@@ -684,6 +705,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_late_and_deep, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vanished, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_exchanged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_exchanged_and_deep, setup, teardown),
 	    cmocka_unit_test(test_changes),
 	    cmocka_unit_test_setup_teardown(test_lost_anchors, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_duplicates, setup, teardown),
