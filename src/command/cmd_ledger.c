@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 #include "base/jsonl.h"
-#include "ledger/ledger.h"
 #include "base/text.h"
+#include "ledger/ledger.h"
+#include "ledger/samples.h"
+#include "ledger/stamps.h"
 
 /* The state of a walk over the ledger. */
 struct walk {
@@ -226,11 +228,22 @@ static int verify_mailbox(struct walk *w, struct store_value key, struct store_v
 	return 0;
 }
 
+static int verify_sample(struct walk *w, struct store_value key, struct store_value v,
+			 struct err *e)
+{
+	(void)e;
+	w->records++;
+	if (!samples_is_sound(key, v) && !stamps_is_sound(key, v))
+		w->damaged++;
+	return 0;
+}
+
 static int verify(struct walk *w, struct err *e)
 {
 	if (walk_map(w, STORE_MAILBOX, verify_mailbox, e) == -1 ||
 	    walk_map(w, STORE_DIGEST, verify_digest, e) == -1 ||
-	    walk_map(w, STORE_UID, verify_message, e) == -1)
+	    walk_map(w, STORE_UID, verify_message, e) == -1 ||
+	    walk_map(w, STORE_SAMPLE, verify_sample, e) == -1)
 		return -1;
 	if (w->damaged > 0)
 		return err_set(

@@ -301,25 +301,10 @@ __attribute__((format(printf, 2, 0))) static void on_parse_error(cfg_t *cfg, con
 }
 
 /*
- * For a list libconfuse calls after each value and once more at the end, with as many values as
- * before; how many there were is kept in another field that is not used.
- */
-static bool is_given_again(cfg_opt_t *opt)
-{
-	bool again = opt->def.number != 0 && (opt->flags & CFGF_MULTI) == 0;
-
-	if ((opt->flags & CFGF_LIST) == 0)
-		return again;
-	if (again && opt->def.fpnumber < 0)
-		return true;
-	opt->def.fpnumber = opt->def.fpnumber == opt->nvalues ? -1.0 : opt->nvalues;
-	return false;
-}
-
-/*
- * Called after each value and block. libconfuse lets the last of two equal keys win, and
- * accepts "a|b" outside block a as its key b; both are refused here. The line of a value is
- * stored in an unused field: the number of the option's default.
+ * Called after each value and block; for a list after each of its values, and at its end.
+ * libconfuse lets the last of two blocks win that have no title, and accepts "a|b" outside
+ * block a as its key b; both are refused here. The line of a value is stored in an unused
+ * field: the number of the option's default.
  */
 static int on_option(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -331,7 +316,7 @@ static int on_option(cfg_t *cfg, cfg_opt_t *opt)
 	if (i == cfg_num(cfg))
 		BAD(l->e, "a path with | to a key of another block; write %s inside its block",
 		    opt->name);
-	else if (is_given_again(opt))
+	else if (opt->def.number != 0 && (opt->flags & (CFGF_MULTI | CFGF_LIST)) == 0)
 		BAD(l->e, "%s is given twice, first on line %ld; keep one", opt->name,
 		    opt->def.number);
 	else {

@@ -5,10 +5,20 @@
 
 #include "base/text.h"
 
+enum { KEYS_MAX = 64 }; /* of the blocks that are open; no more are valid */
+
 /* The text ends with a NUL, so that *p and p[1] can always be read. */
 struct scan {
 	char *p;
 	int line;
+	struct {
+		const char *name;
+		size_t len;
+		int line, depth;
+	} key[KEYS_MAX]; /* that were given a value */
+	size_t n_keys;
+	const char *word; /* the last one, with its quotes */
+	size_t word_len;
 	int depth;     /* of open blocks */
 	int open_line; /* where the outermost one was opened */
 	char before;   /* the last mark or the first character of the last word; blanks not
@@ -121,14 +131,38 @@ static int scan_word(struct scan *s)
 		return BAD(s, "${...} is not replaced here; put the value in single quotes");
 	if (scan_token(s, word) == -1)
 		return -1;
+	s->word = word;
+	s->word_len = (size_t)(s->p - word);
 	join_move(s, word);
 	if (s->p != word)
 		s->before = first;
 	return 0;
 }
 
+/*
+ * At the = behind a key. libconfuse lets the last of two win; that of two lists, only the text
+ * shows them.
+ */
+static int scan_key(struct scan *s)
+{
+	for (size_t i = 0; i < s->n_keys; i++)
+		if (s->key[i].depth == s->depth && s->key[i].len == s->word_len &&
+		    memcmp(s->key[i].name, s->word, s->word_len) == 0)
+			return BAD(s, "%.*s is given twice, first on line %d; keep one",
+				   (int)s->word_len, s->word, s->key[i].line);
+	if (s->n_keys == KEYS_MAX)
+		return 0;
+	s->key[s->n_keys].name = s->word;
+	s->key[s->n_keys].len = s->word_len;
+	s->key[s->n_keys].line = s->line;
+	s->key[s->n_keys++].depth = s->depth;
+	return 0;
+}
+
 static int scan_brace(struct scan *s)
 {
+	while (*s->p == '}' && s->n_keys > 0 && s->key[s->n_keys - 1].depth == s->depth)
+		s->n_keys--;
 	if (*s->p == '{' && s->depth++ == 0)
 		s->open_line = s->line;
 	if (*s->p == '}' && s->depth-- == 0)
@@ -147,13 +181,19 @@ static int scan_one(struct scan *s)
 		return scan_brace(s);
 	if (c == '"' || c == '\'') {
 		s->before = c;
-		return c == '"' ? scan_double(s) : scan_single(s);
+		s->word = s->p;
+		if ((c == '"' ? scan_double(s) : scan_single(s)) == -1)
+			return -1;
+		s->word_len = (size_t)(s->p - s->word);
+		return 0;
 	}
 	if (c == '+' || c == '*' || c == ';')
 		return BAD(s, "'%c' outside of quotes; remove it, or put the value in quotes",
 			   c);
 	if (strchr("=(),", c) == NULL)
 		return scan_word(s);
+	if (c == '=' && s->word_len > 0 && scan_key(s) == -1)
+		return -1;
 	s->before = c;
 	s->p++;
 	return 0;

@@ -19,8 +19,9 @@ enum { CONF_MAX_STRING = 4096 }; /* bytes of one value or title */
  * Refused are: a string or block that is not closed, an escape other than \\ \" \$ (libconfuse
  * makes "Junk" of "\Junk"), ${VAR} (libconfuse would insert the environment's value),
  * characters outside quotes that it drops or splits at, control characters, bytes that are not
- * UTF-8, a value that is too long. *line is the line of the error, or the last line of the
- * text. Returns 0, or -1 with an ERR_FATAL/ERR_CONFIG error without a position.
+ * UTF-8, a value that is too long, a key that its block has already. *line is the line of the
+ * error, or the last line of the text. Returns 0, or -1 with an ERR_FATAL/ERR_CONFIG error
+ * without a position.
  */
 int conf_scan(char *text, size_t len, int *line, struct err *e);
 

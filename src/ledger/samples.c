@@ -15,7 +15,7 @@
  */
 enum {
 	LAYOUT = 1,
-	HEAD_SIZE = 1 + 5 * 4 + 8,
+	HEAD_SIZE = 1 + 5 * 4 + 2 * 8,
 	SAMPLE_HEAD = 1 + 1 + 4 + 8,
 	SAMPLE_MAX = SAMPLE_HEAD + 2 * (SAMPLE_WORD_MAX + 1) + SAMPLE_BLOB_MAX + 1,
 };
@@ -111,6 +111,7 @@ static int put_head(struct samples *s, struct err *e)
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
 		put32(&p, s->count[c]);
 	put64(&p, s->newest);
+	put64(&p, s->walked);
 	key_begin(&key, s->server, 'h');
 	return ledger_put(s->ledger, STORE_SAMPLE, value_of(&key),
 			  (struct store_value){value, sizeof value}, e);
@@ -127,6 +128,7 @@ static bool take_head(struct samples *s, struct store_value v)
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
 		s->count[c] = take32(&p);
 	s->newest = take64(&p);
+	s->walked = take64(&p);
 	return s->identity != 0 && s->next != 0;
 }
 
@@ -153,6 +155,7 @@ int samples_load(struct samples *s, struct ledger *l, const char *server, struct
 	while (s->identity == 0 &&
 	       getrandom(&s->identity, sizeof s->identity, 0) == sizeof s->identity)
 		;
+	/* Also where there are no samples, or each run would find another server. */
 	return l->mode == LEDGER_READ ? 0 : put_head(s, e);
 }
 
@@ -214,6 +217,7 @@ int samples_get(struct samples *s, uint32_t number, struct sample *out, struct e
 	struct key key;
 	int rc;
 
+	*out = (struct sample){.class = CLASS_NONE};
 	number_key(&key, s->server, number);
 	rc = get(s, &key, &v, e);
 	if (rc == 1 && !decode(v, out))
@@ -229,6 +233,7 @@ int samples_next(struct samples *s, uint32_t *number, struct sample *out, struct
 	struct key key;
 	int rc;
 
+	*out = (struct sample){.class = CLASS_NONE};
 	if (*number == UINT32_MAX)
 		return 0;
 	number_key(&key, s->server, *number + 1);
@@ -296,9 +301,8 @@ static int put_sample(struct samples *s, uint32_t number, const struct sample *s
 			  (struct store_value){value, encode(sample, value)}, e);
 }
 
-/* The number of the last decision of the same user on the same content: 1, 0 or -1. */
-static int find_decision(struct samples *s, const struct sample *sample, uint32_t *number,
-			 struct err *e)
+int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
+		     struct err *e)
 {
 	struct store_value v;
 	struct key key;
@@ -313,21 +317,22 @@ static int find_decision(struct samples *s, const struct sample *sample, uint32_
 
 /*
  * Put the new sample into the chain of its user's decisions on this content, the last of which
- * is found by blob_key. Of several servers each dates by its own clock: a new one may be older.
+ * is found by blob_key; overruled: below that one.
  */
-static int chain(struct samples *s, struct sample *sample, uint32_t number, struct err *e)
+static int chain(struct samples *s, struct sample *sample, uint32_t number, bool overruled,
+		 struct err *e)
 {
 	struct sample last;
 	struct key key;
 	uint32_t n = 0;
-	int rc = find_decision(s, sample, &n, e);
+	int rc = samples_decision(s, sample, &n, e);
 
 	if (rc == 1)
 		rc = samples_get(s, n, &last, e);
 	if (rc == -1)
 		return -1;
 	sample->older = rc == 1 ? n : 0;
-	if (rc == 1 && last.date > sample->date) {
+	if (rc == 1 && overruled) {
 		sample->class = CLASS_NONE;
 		sample->older = last.older;
 		last.older = number;
@@ -339,7 +344,7 @@ static int chain(struct samples *s, struct sample *sample, uint32_t number, stru
 	return put_number(s, &key, number, e);
 }
 
-int samples_add(struct samples *s, struct sample *sample, struct err *e)
+int samples_add(struct samples *s, struct sample *sample, bool overruled, struct err *e)
 {
 	uint32_t number = s->next;
 	struct key key;
@@ -350,13 +355,19 @@ int samples_add(struct samples *s, struct sample *sample, struct err *e)
 			       "block in the configuration",
 			       s->server);
 	name_key(&key, s->server, sample->name);
-	if (chain(s, sample, number, e) == -1 || put_number(s, &key, number, e) == -1 ||
-	    put_sample(s, number, sample, e) == -1)
+	if (chain(s, sample, number, overruled, e) == -1 ||
+	    put_number(s, &key, number, e) == -1 || put_sample(s, number, sample, e) == -1)
 		return -1;
 	s->next++;
 	s->count[sample->class]++;
 	if (sample->date > s->newest)
 		s->newest = sample->date;
+	return put_head(s, e);
+}
+
+int samples_walked(struct samples *s, int64_t now, struct err *e)
+{
+	s->walked = now;
 	return put_head(s, e);
 }
 
@@ -382,7 +393,7 @@ int samples_drop(struct samples *s, uint32_t number, struct err *e)
 
 	if (rc != 1)
 		return rc;
-	rc = find_decision(s, &sample, &last, e);
+	rc = samples_decision(s, &sample, &last, e);
 	if (rc == 1 && last == number) {
 		blob_key(&key, s->server, &sample);
 		rc = ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e);
@@ -397,4 +408,34 @@ int samples_drop(struct samples *s, uint32_t number, struct err *e)
 		return -1;
 	s->count[sample.class]--;
 	return put_head(s, e);
+}
+
+/* ---- all of the map ---- */
+
+bool samples_is_sound(struct store_value key, struct store_value value)
+{
+	const char *server = key.data, *end = server + key.len,
+		   *kind = memchr(server, '\0', key.len), *rest, *nul;
+	struct samples head;
+	struct sample sample;
+	uint32_t number;
+
+	if (kind == NULL || ++kind == end)
+		return false;
+	rest = kind + 1;
+	switch (*kind) {
+	case 'h':
+		return rest == end && take_head(&head, value);
+	case 'n':
+		return end - rest == sizeof number && decode(value, &sample);
+	case 'b':
+		nul = memchr(rest, '\0', (size_t)(end - rest));
+		rest = nul ? nul + 1 : end;
+		break;
+	case 'i':
+		break;
+	default:
+		return false;
+	}
+	return rest < end && record_u32_decode(value.data, value.len, &number);
 }

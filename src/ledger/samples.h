@@ -36,6 +36,7 @@ struct samples {
 	uint32_t next;	       /* the next number */
 	uint32_t count[3];     /* samples that there are, by class */
 	int64_t newest;	       /* the date of the one that came last */
+	int64_t walked;	       /* when the whole list was last compared; 0: never */
 };
 
 /* Every int is 0, or -1 with an error of the ledger, where nothing else is said. */
@@ -65,16 +66,27 @@ int samples_find(struct samples *s, const char *name, uint32_t *number, struct e
 int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct err *e);
 
 /*
- * Give it the next number, and set older: where a user has changed his mind about a content,
- * only the decision with the latest date (of two with the same, the one that is added later)
- * keeps its class. ERR_SERVER/ERR_LOCAL where no number is left.
+ * Give it the next number, and set older. Of a user's decisions on a content one keeps its
+ * class: this one; or, overruled, the known one, which the server lists behind it.
+ * ERR_SERVER/ERR_LOCAL where no number is left.
  */
-int samples_add(struct samples *s, struct sample *sample, struct err *e);
+int samples_add(struct samples *s, struct sample *sample, bool overruled, struct err *e);
+
+/* The whole list was compared with what is known. */
+int samples_walked(struct samples *s, int64_t now, struct err *e);
 
 /* It is not to be learned. None of that number is no error, here and below. */
 int samples_ignore(struct samples *s, uint32_t number, struct err *e);
 
 /* It is gone. */
 int samples_drop(struct samples *s, uint32_t number, struct err *e);
+
+/* The number of the last decision of this sample's user on its content: 1 and *number, 0, -1.
+ */
+int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
+		     struct err *e);
+
+/* Is this record of the map one of ours, and whole? For ledger verify. */
+bool samples_is_sound(struct store_value key, struct store_value value);
 
 #endif

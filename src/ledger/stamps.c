@@ -184,3 +184,10 @@ int stamps_forget(struct ledger *l, int64_t before, size_t max, struct err *e)
 	return ledger_put(l, STORE_META, cursor_name,
 			  (struct store_value){cursor, rc == 1 ? len : 0}, e);
 }
+
+bool stamps_is_sound(struct store_value key, struct store_value value)
+{
+	struct known ignored;
+
+	return is_stamp(key) && decode(value, &ignored, NULL) == 1;
+}

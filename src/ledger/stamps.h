@@ -44,4 +44,7 @@ int stamps_note_filter(struct ledger *l, const char *account, int64_t now, struc
  */
 int stamps_forget(struct ledger *l, int64_t before, size_t max, struct err *e);
 
+/* Is this record of the map one of ours, and whole? For ledger verify. */
+bool stamps_is_sound(struct store_value key, struct store_value value);
+
 #endif

@@ -99,21 +99,30 @@ static int map_put(struct mem_map *m, struct store_value key, struct store_value
 	return 0;
 }
 
+static int save_map(const struct mem_map *m, struct mem_map *saved)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mem_record *r = &m->record[i];
+
+		if (map_put(saved, (struct store_value){r->key, r->key_len},
+			    (struct store_value){r->value, r->value_len}) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int mem_begin(struct store *store, bool write, struct err *e)
 {
 	struct store_mem *s = (struct store_mem *)store;
 
-	s->write = write;
-	if (!write)
-		return 0;
-	for (int i = 0; i < STORE_MAPS; i++)
-		for (size_t j = 0; j < s->map[i].n; j++) {
-			struct mem_record *r = &s->map[i].record[j];
-
-			if (map_put(&s->saved[i], (struct store_value){r->key, r->key_len},
-				    (struct store_value){r->value, r->value_len}) == -1)
-				return err_no_memory(e);
+	s->write = false;
+	for (int i = 0; write && i < STORE_MAPS; i++)
+		if (save_map(&s->map[i], &s->saved[i]) == -1) {
+			for (int k = 0; k <= i; k++)
+				map_free(&s->saved[k]);
+			return err_no_memory(e);
 		}
+	s->write = write;
 	return 0;
 }
 

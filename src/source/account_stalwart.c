@@ -20,7 +20,7 @@ static int stalwart_connect(struct account *account, struct err *e)
 	a->session = *a->conf;
 	if (hasty)
 		a->session.timeout = account->patience;
-	a->looked = a->read = false;
+	a->looked = false;
 	a->broken = 0;
 	a->server = stalwart_http(&a->session, account->waiter, e);
 	if (a->server)

@@ -44,7 +44,7 @@ int listen_stalwart(const struct conf_stalwart *conf, const struct account_liste
 	struct stalwart *server = stalwart_http(conf, NULL, e);
 	const int slow = conf->poll * 1000;
 	unsigned seed = (unsigned)clock_ms();
-	struct sight before, now;
+	struct sight before = {.total = 0}, now = before;
 	int ms = slow < SOON_MS ? slow : SOON_MS, rc;
 
 	if (server == NULL)

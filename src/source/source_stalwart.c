@@ -9,7 +9,10 @@
 #include "base/text.h"
 #include "source/stalwart_walk.h"
 
-enum { BROKEN_MAX = 3 }; /* downloads in a row after which it is the server, not the message */
+enum {
+	BROKEN_MAX = 3,	 /* downloads in a row after which it is the server, not the message */
+	PROOFS_MAX = 16, /* downloads that prove what this log-in may, at most */
+};
 
 static int stalwart_open(struct source *source, bool read_only, struct err *e)
 {
@@ -78,6 +81,9 @@ static int stalwart_want(struct source *source, struct ranges *todo,
 	*todo = (struct ranges){0};
 	s->filter = *f;
 	s->side_by_side = alone ? 1 : JMAP_DOWNLOADS;
+	s->proof = UNPROVED;
+	s->tried = s->tries = 0;
+	s->flaw = NULL;
 	return 0;
 }
 
@@ -126,6 +132,16 @@ static int give_up(struct account_stalwart *a, uint32_t number, struct err *e)
 	return samples_ignore(&a->known, number, e);
 }
 
+/* What the server does not show, is it gone? 0, or -1. */
+static int must_see(struct account_stalwart *a, struct err *e)
+{
+	int may = a->server->ops->may(a->server, STALWART_MAY_SEE, e);
+
+	if (may == 0)
+		return stalwart_needs(a->conf, STALWART_MAY_SEE, "see other users' samples", e);
+	return may == -1 ? -1 : 0;
+}
+
 /*
  * A message that cannot be had: it was deleted, or nobody's mail can be had with this log-in.
  * 1: it is gone, 0: that is not known yet, or -1 with an error: then nothing is concluded.
@@ -143,7 +159,8 @@ static int explain(struct source_stalwart *s, uint32_t number, struct err *e)
 	if (a->server->ops->get(a->server, &id, 1, &now, e) == -1)
 		return -1;
 	if (now.name[0] == '\0')
-		return samples_drop(&a->known, number, e) == -1 ? -1 : 1;
+		return must_see(a, e) == -1 || samples_drop(&a->known, number, e) == -1 ? -1
+											: 1;
 	may = a->server->ops->may(a->server, STALWART_MAY_READ, e);
 	if (may == 1)
 		return give_up(a, number, e) == -1 ? -1 : 1;
@@ -166,14 +183,61 @@ static int find_reporter(struct account_stalwart *a, const struct sample *sample
 	return 0;
 }
 
+static int broken(const struct account_stalwart *a, const char *flaw, struct err *e)
+{
+	return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
+		       "stalwart %s: messages cannot be downloaded: %s; the next run tries "
+		       "again",
+		       a->conf->name, flaw);
+}
+
+/*
+ * Try whether this log-in may download what is another user's, with a message that is there:
+ * one after the other, as it may have gone too. 0, or -1.
+ */
+static int begin_proof(struct source_stalwart *s, struct err *e)
+{
+	struct account_stalwart *a = s->account;
+	struct sample sample;
+	int rc = 0;
+
+	s->proof = PROVING;
+	while (s->tries < PROOFS_MAX &&
+	       (rc = samples_next(&a->known, &s->tried, &sample, e)) == 1) {
+		if (sample.class == CLASS_NONE || ranges_has(&s->missing, s->tried) ||
+		    strcmp(sample.account, a->server->self) == 0)
+			continue;
+		s->tries++;
+		return a->server->ops->begin(a->server, &sample, s->filter.max_size, s->tried,
+					     e);
+	}
+	return rc == -1	 ? -1
+	       : s->flaw ? broken(a, s->flaw, e)
+			 : cannot_read(a, e);
+}
+
+/* One that always breaks does not stand for all others. */
+static int take_proof(struct source_stalwart *s, const struct jmap_result *r, struct err *e)
+{
+	if (r->fate == JMAP_BROKEN)
+		s->flaw = r->flaw;
+	if (r->fate == JMAP_BROKEN || r->fate == JMAP_MISSING)
+		return begin_proof(s, e);
+	s->proof = PROVED;
+	return 0;
+}
+
 /* A download that has ended. 1, 0 where there is nothing to say of it yet, or -1. */
 static int give(struct source_stalwart *s, struct jmap_result *r, struct source_message *m,
 		struct err *e)
 {
 	struct account_stalwart *a = s->account;
 	struct sample sample = {.class = CLASS_NONE};
-	int rc = samples_get(&a->known, r->owner, &sample, e);
+	int rc;
 
+	if (s->proof == PROVING)
+		return take_proof(s, r, e);
+	rc = samples_get(&a->known, r->owner, &sample, e);
 	if (rc == -1)
 		return -1;
 	m->id = r->owner;
@@ -181,12 +245,13 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	m->stamp = (struct record_stamp){.size = r->size, .date = sample.date};
 	switch (r->fate) {
 	case JMAP_BODY:
-		a->read = a->read || strcmp(sample.account, a->server->self) != 0;
+		if (find_reporter(a, &sample, m, e) == -1)
+			return -1;
 		a->broken = 0;
 		m->kind = MESSAGE_BODY;
 		m->body = r->body;
 		r->body = (struct buf){0};
-		return find_reporter(a, &sample, m, e) == -1 ? -1 : 1;
+		return 1;
 	case JMAP_LARGE:
 		m->kind = MESSAGE_LARGE;
 		return 1;
@@ -198,25 +263,25 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 		break;
 	}
 	if (++a->broken == BROKEN_MAX)
-		return err_set(e, ERR_SERVER, ERR_UNREACHABLE,
-			       "stalwart %s: messages cannot be downloaded: %s; the next run "
-			       "tries again",
-			       a->conf->name, r->flaw);
+		return broken(a, r->flaw, e);
 	m->kind = MESSAGE_UNREADABLE;
 	text_visible(m->words, sizeof m->words, r->flaw, strlen(r->flaw));
 	return 1;
 }
 
 /*
- * At the end, what was missing: where others could be downloaded it is gone, and where there
- * was no other this log-in may not read mail. 1 with one of them in *m, or -1.
+ * At the end, what was missing: where something else can be downloaded it is gone, and where
+ * there is nothing this log-in may not read mail. 1 with one of them in *m, 0 where it is not
+ * known yet, or -1.
  */
 static int give_missing(struct source_stalwart *s, struct source_message *m, struct err *e)
 {
 	struct ranges one = {0};
-	int rc = s->account->read ? ranges_take(&s->missing, 1, &one, e)
-				  : cannot_read(s->account, e);
+	int rc;
 
+	if (s->proof != PROVED)
+		return begin_proof(s, e);
+	rc = ranges_take(&s->missing, 1, &one, e);
 	if (rc == 0) {
 		*m = (struct source_message){.kind = MESSAGE_GONE, .id = one.range[0].first};
 		rc = give_up(s->account, m->id, e);
@@ -238,7 +303,7 @@ static enum source_next stalwart_next(struct source *source, struct source_messa
 	if (rc == 0 && server->ops->running(server) == 0) {
 		if (s->missing.n == 0)
 			return SOURCE_END;
-		return give_missing(s, m, e) == -1 ? SOURCE_ERROR : SOURCE_MESSAGE;
+		rc = give_missing(s, m, e);
 	}
 	if (rc == 0 && (rc = server->ops->take(server, &r, wait, e)) == 1) {
 		rc = give(s, &r, m, e);
@@ -278,7 +343,7 @@ static int stalwart_can_remove(struct source *source, const struct source_remova
 	struct account_stalwart *a = source_stalwart_of(source)->account;
 	int may = a->server->ops->may(a->server, STALWART_MAY_DESTROY, e);
 
-	(void)how;
+	(void)how; /* the message itself goes nowhere */
 	return may == 0	   ? stalwart_needs(a->conf, STALWART_MAY_DESTROY, "destroy samples", e)
 	       : may == -1 ? -1
 			   : 0;
@@ -321,6 +386,8 @@ static int destroy(struct account_stalwart *a, const struct ranges *numbers, str
 	if (rc != -1 && n > 0)
 		rc = a->server->ops->destroy(a->server, id, n, e);
 	free(id);
+	if (rc != -1) /* who does not see others' samples is told that they are gone */
+		rc = must_see(a, e);
 	for (size_t i = 0; rc != -1 && i < numbers->n; i++)
 		for (uint64_t k = numbers->range[i].first;
 		     rc != -1 && k <= numbers->range[i].last; k++)

@@ -19,7 +19,6 @@ struct account_stalwart {
 	struct samples known;
 	bool looked; /* known is what the server has, as of this connection */
 	int broken;  /* downloads in a row that came to nothing */
-	bool read;   /* another user's message was downloaded: that is allowed */
 };
 
 struct source_stalwart {
@@ -27,6 +26,10 @@ struct source_stalwart {
 	struct account_stalwart *account; /* borrowed */
 	struct ranges todo;
 	struct ranges missing; /* without a body, and it is not known yet why */
+	enum { UNPROVED, PROVING, PROVED } proof; /* that others' mail can be downloaded */
+	uint32_t tried;				  /* by downloading this one */
+	unsigned tries;
+	const char *flaw; /* ... and why one of these broke; NULL: none did */
 	struct source_filter filter;
 	size_t side_by_side; /* downloads at a time */
 };

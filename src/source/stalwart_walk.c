@@ -1,5 +1,7 @@
 #include "source/stalwart_walk.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +17,7 @@ enum {
 	LOST_MAX = 3,	  /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
 	DAY = 86400,
+	WALK_EVERY = DAY, /* seconds, whatever the newest ones say */
 	SNOWFLAKE_EPOCH = 1632280000,
 };
 
@@ -23,9 +26,23 @@ struct walk {
 	const struct conf_stalwart *conf;
 	struct samples *known;
 	int64_t now;
-	int64_t expires;  /* when the newest sample of all will; 0 unknown */
-	int64_t kept_for; /* seconds, by that sample's name */
-	struct ranges seen;
+	int64_t expires;    /* when the newest sample of all will; 0 unknown */
+	int64_t kept_for;   /* seconds, by that sample's name */
+	bool all;	    /* from the oldest on, and not from the newest down */
+	struct ranges seen; /* what is known and was listed, all: */
+};
+
+/* A new id. */
+struct fresh {
+	struct stalwart_id id;
+	size_t behind; /* how many of the list's known ones come behind it */
+};
+
+/* Of a part of the server's list, from the newest down. */
+struct list {
+	struct fresh *fresh; /* owned: what is new */
+	uint32_t *known;     /* owned: what is not */
+	size_t n, n_known, size;
 };
 
 /* ---- names ---- */
@@ -75,18 +92,24 @@ static int64_t kept_for(const struct sample *s)
 }
 
 /*
- * When was it decided? The name has the time, if it is what it seems: then all samples are kept
- * equally long from their day on. Otherwise there is only the day on which it expires, as
- * compared with the newest one, which is taken to be of now; within that, dates ascend as the
- * decisions do. s->date is the expiry; left: how many newer samples are still to come.
+ * When was it decided, by its name? 0 where that is not to be believed: if the name is what it
+ * seems, all samples are kept equally long from their day on.
  */
-static int64_t date_of(const struct walk *w, const struct sample *s, uint64_t left)
+static int64_t told_date(const struct walk *w, const struct sample *s)
 {
 	int64_t date = decode_time(s->name);
 
-	if (date > 0 && date <= w->now && s->date > w->now && kept_for(s) == w->kept_for)
-		return date;
-	date = w->now - (int64_t)(left < (uint64_t)w->now ? left : 0);
+	return date <= w->now && s->date > w->now && kept_for(s) == w->kept_for ? date : 0;
+}
+
+/*
+ * Otherwise there is only the day on which it expires, as compared with the newest one, which
+ * is taken to be of now; within that, dates ascend as the decisions do. s->date is the expiry;
+ * left: how many newer samples are still to come.
+ */
+static int64_t date_of(const struct walk *w, const struct sample *s, uint64_t left)
+{
+	int64_t date = w->now - (int64_t)(left < (uint64_t)w->now ? left : 0);
 	if (s->date != 0 && w->expires >= s->date && w->now - (w->expires - s->date) < date)
 		date = w->now - (w->expires - s->date);
 	if (date <= w->known->newest)
@@ -94,10 +117,57 @@ static int64_t date_of(const struct walk *w, const struct sample *s, uint64_t le
 	return date < w->now ? date : w->now;
 }
 
-static int name_one(struct walk *w, struct sample *s, uint64_t left, struct err *e)
+/*
+ * One that came late, of a node whose clock is behind, was decided before the one that is
+ * listed behind it. 0, or -1.
+ */
+static int set_date(const struct walk *w, struct sample *s, const struct list *l,
+		    const struct fresh *f, uint64_t left, struct err *e)
+{
+	int64_t told = told_date(w, s);
+	struct sample next;
+	int rc = told == 0 && f->behind
+		     ? samples_get(w->known, l->known[f->behind - 1], &next, e)
+		     : 0;
+
+	s->date = told != 0 ? told : rc == 1 ? next.date - 1 : date_of(w, s, left);
+	return rc == -1 ? -1 : 0;
+}
+
+/* Does the server still have this one? 1, 0 or -1. */
+static int is_there(struct walk *w, uint32_t number, struct err *e)
+{
+	struct sample known, now;
+	struct stalwart_id id;
+	int rc = samples_get(w->known, number, &known, e);
+
+	snprintf(id.text, sizeof id.text, "%s", known.name);
+	if (rc == 1 && w->server->ops->get(w->server, &id, 1, &now, e) == -1)
+		return -1;
+	return rc == 1 ? now.name[0] != '\0' : rc;
+}
+
+/* Is its user's decision on this content that is known listed behind it? 1, 0 or -1. */
+static int is_overruled(struct walk *w, const struct sample *s, const struct list *l,
+			const struct fresh *f, struct err *e)
+{
+	uint32_t known;
+	int rc = samples_decision(w->known, s, &known, e);
+
+	for (size_t i = 0; rc == 1 && i < l->n_known; i++)
+		if (l->known[i] == known)
+			return i < f->behind;
+	/* What is newer was listed before; what is older was, in a walk over all. */
+	if (rc != 1 || !w->all || ranges_has(&w->seen, known))
+		return rc == -1 ? -1 : 0;
+	return is_there(w, known, e);
+}
+
+static int name_one(struct walk *w, struct sample *s, const struct list *l,
+		    const struct fresh *f, uint64_t left, struct err *e)
 {
 	uint32_t number;
-	int rc;
+	int rc, overruled;
 
 	if (s->name[0] == '\0')
 		return 0; /* it has vanished since it was listed */
@@ -109,34 +179,46 @@ static int name_one(struct walk *w, struct sample *s, uint64_t left, struct err 
 		return -1;
 	if (rc == 1)
 		s->class = CLASS_NONE;
-	s->date = date_of(w, s, left);
+	overruled = is_overruled(w, s, l, f, e);
+	if (overruled == -1 || set_date(w, s, l, f, left, e) == -1)
+		return -1;
 	number = w->known->next;
-	if (samples_add(w->known, s, e) == -1)
+	if (samples_add(w->known, s, overruled == 1, e) == -1)
 		return -1;
 	return ranges_add(&w->seen, number, number, e);
 }
 
-/* Give numbers to these, the oldest first. left: how many newer ones come behind them. */
-static int name_all(struct walk *w, const struct stalwart_id *id, size_t n, uint64_t left,
-		    struct err *e)
-{
-	struct sample *sample = calloc(STALWART_GET_MAX, sizeof *sample);
-	int rc = sample ? 0 : err_no_memory(e);
+/* What is asked for at a time. */
+struct asked {
+	struct stalwart_id id[STALWART_GET_MAX];
+	struct sample sample[STALWART_GET_MAX];
+};
 
-	for (size_t done = 0, part; rc == 0 && done < n; done += part) {
-		part = n - done < STALWART_GET_MAX ? n - done : STALWART_GET_MAX;
+/* Give numbers to what is new, the oldest first. left: how many newer ones come behind. */
+static int name_all(struct walk *w, const struct list *l, uint64_t left, struct err *e)
+{
+	struct asked *a = calloc(1, sizeof *a);
+	int rc = 0;
+
+	if (a == NULL)
+		return err_no_memory(e);
+	for (size_t n = l->n, part; rc == 0 && n > 0; n -= part) {
+		part = n < STALWART_GET_MAX ? n : STALWART_GET_MAX;
+		for (size_t i = 0; i < part; i++)
+			a->id[i] = l->fresh[n - 1 - i].id;
 		rc = stop_requested()
 			 ? stop_error(e)
-			 : w->server->ops->get(w->server, id + done, part, sample, e);
+			 : w->server->ops->get(w->server, a->id, part, a->sample, e);
 		if (rc == 0)
-			rc = w->server->ops->meet(w->server, sample, part,
+			rc = w->server->ops->meet(w->server, a->sample, part,
 						  w->conf->n_except > 0, e);
 		for (size_t i = 0; rc == 0 && i < part; i++)
-			rc = name_one(w, &sample[i], left + (n - done - i - 1), e);
+			rc = name_one(w, &a->sample[i], l, &l->fresh[n - 1 - i],
+				      left + (n - 1 - i), e);
 		if (rc == 0)
 			rc = ledger_commit(w->known->ledger, e);
 	}
-	free(sample);
+	free(a);
 	return rc;
 }
 
@@ -154,74 +236,82 @@ static int read_newest(struct walk *w, const struct stalwart_id *id, struct err 
 
 /* ---- the newest ones ---- */
 
-/* Ids that are new, the newest first, as they are listed. */
-struct fresh {
-	struct stalwart_id id[FRESH_MAX + NEWEST];
-	size_t n;
-};
-
-/* Add those of a page that are new. *met: one of them is known. 0, or -1. */
-static int pick(struct walk *w, const struct stalwart_page *p, struct fresh *f, bool *met,
-		struct err *e)
+static void list_free(struct list *l)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		uint32_t number;
-		int rc = samples_find(w->known, p->id[i].text, &number, e);
-
-		if (rc == -1)
-			return -1;
-		*met = *met || rc == 1;
-		if (rc == 0)
-			f->id[f->n++] = p->id[i];
-	}
-	return 0;
+	free(l->fresh);
+	free(l->known);
 }
 
-static int name_fresh(struct walk *w, struct fresh *f, struct err *e)
+/* Make room for n more. 0, or -1. */
+static int list_grow(struct list *l, size_t n, struct err *e)
 {
-	for (size_t i = 0; i < f->n / 2; i++) {
-		struct stalwart_id id = f->id[i];
+	struct fresh *fresh = realloc(l->fresh, (l->size + n) * sizeof *fresh + 1);
+	uint32_t *known = fresh ? realloc(l->known, (l->size + n) * sizeof *known + 1) : NULL;
 
-		f->id[i] = f->id[f->n - 1 - i];
-		f->id[f->n - 1 - i] = id;
-	}
-	return name_all(w, f->id, f->n, 0, e);
+	l->fresh = fresh ? fresh : l->fresh;
+	l->known = known ? known : l->known;
+	l->size += known ? n : 0;
+	return known ? 0 : err_no_memory(e);
+}
+
+static int list_add(struct walk *w, struct list *l, const struct stalwart_id *id, struct err *e)
+{
+	uint32_t number;
+	int rc = samples_find(w->known, id->text, &number, e);
+
+	assert(l->fresh && l->known);
+	if (rc == 0)
+		l->fresh[l->n++] = (struct fresh){*id, l->n_known};
+	if (rc == 1)
+		l->known[l->n_known++] = number;
+	return rc == 1 && w->all ? ranges_add(&w->seen, number, number, e) : rc == -1 ? -1 : 0;
+}
+
+/* Add a page, which begins with the newest; or ends with it. */
+static int list_page(struct walk *w, struct list *l, const struct stalwart_page *p, bool newest,
+		     struct err *e)
+{
+	int rc = list_grow(l, p->n, e);
+
+	for (size_t i = 0; rc == 0 && i < p->n; i++)
+		rc = list_add(w, l, &p->id[newest ? i : p->n - 1 - i], e);
+	return rc;
 }
 
 /*
  * From the newest sample down to where the known ones begin; one page is looked at in any case,
  * because of two servers that share a store each counts by its own clock. *total: how many the
- * server has; *all: nothing new can lie behind. 0, or -1.
+ * server has; *met: nothing new is to be expected behind; *whole: nothing is. 0, or -1.
  */
-static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err *e)
+static int look_at_newest(struct walk *w, uint64_t *total, bool *met, bool *whole,
+			  struct err *e)
 {
-	struct fresh *f = calloc(1, sizeof *f);
 	struct stalwart_page page = {0};
 	struct stalwart_id after;
-	bool met = false;
-	int rc = f ? 1 : err_no_memory(e);
+	struct list l = {0};
+	int rc = 1;
 
-	*all = false;
-	for (bool first = true; rc == 1 && !*all; first = false) {
+	for (bool first = true; rc == 1 && !*met; first = false) {
 		rc = w->server->ops->list(w->server, true, first ? NULL : after.text, NEWEST,
 					  &page, e);
 		if (rc != 1)
 			break;
 		if (first)
 			*total = page.total;
-		if (pick(w, &page, f, &met, e) == -1 ||
-		    (first && f->n > 0 && read_newest(w, &page.id[0], e) == -1))
+		if (list_page(w, &l, &page, true, e) == -1 ||
+		    (first && l.n > 0 && read_newest(w, &page.id[0], e) == -1))
 			rc = -1;
-		*all = met || page.n == 0 || page.position + page.n >= page.total;
+		*whole = page.n == 0 || page.position + page.n >= page.total;
+		*met = *whole || l.n_known > 0;
 		if (page.n > 0)
 			after = page.id[page.n - 1];
 		stalwart_page_free(&page);
-		if (f->n >= FRESH_MAX)
+		if (l.n >= FRESH_MAX)
 			break;
 	}
-	if (rc == 1 && *all)
-		rc = name_fresh(w, f, e);
-	free(f);
+	if (rc == 1 && *met)
+		rc = name_all(w, &l, 0, e);
+	list_free(&l);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -230,22 +320,12 @@ static int look_at_newest(struct walk *w, uint64_t *total, bool *all, struct err
 static int name_page(struct walk *w, const struct stalwart_page *p, struct err *e)
 {
 	uint64_t behind = p->position + p->n < p->total ? p->total - p->position - p->n : 0;
-	struct stalwart_id *fresh = calloc(p->n + 1, sizeof *fresh);
-	size_t n = 0;
-	int rc = fresh ? 0 : err_no_memory(e);
+	struct list l = {0};
+	int rc = list_page(w, &l, p, false, e);
 
-	for (size_t i = 0; rc != -1 && i < p->n; i++) {
-		uint32_t number;
-
-		rc = samples_find(w->known, p->id[i].text, &number, e);
-		if (rc == 0)
-			fresh[n++] = p->id[i];
-		else if (rc == 1)
-			rc = ranges_add(&w->seen, number, number, e);
-	}
-	if (rc != -1)
-		rc = name_all(w, fresh, n, behind, e);
-	free(fresh);
+	if (rc == 0)
+		rc = name_all(w, &l, behind, e);
+	list_free(&l);
 	return rc;
 }
 
@@ -275,12 +355,15 @@ static int no_end(const struct walk *w, struct err *e)
 		       w->conf->name);
 }
 
-/* From the oldest to the newest. */
-static int look_at_all(struct walk *w, struct err *e)
+/* From the oldest to the newest. *whole: to the end. 0, or -1. */
+static int look_at_all(struct walk *w, bool *whole, struct err *e)
 {
 	struct stalwart_id after = {""};
 	int lost = 0, pages = 0;
 
+	w->all = true;
+	*whole = false;
+	ranges_clear(&w->seen);
 	for (bool end = false; !end;) {
 		struct stalwart_page page;
 		int rc =
@@ -305,20 +388,31 @@ static int look_at_all(struct walk *w, struct err *e)
 		if (++pages > STALWART_PAGES_MAX)
 			return no_end(w, e);
 	}
+	*whole = true;
 	return drop_gone(w, e);
+}
+
+/* A day ago, or at a time that has not come, as the clock says now. */
+static bool is_long_ago(const struct walk *w)
+{
+	int64_t ago = w->now - w->known->walked;
+
+	return ago < 0 || ago >= WALK_EVERY;
 }
 
 int stalwart_walk(struct stalwart *server, const struct conf_stalwart *conf,
 		  struct samples *known, struct err *e)
 {
 	struct walk w = {.server = server, .conf = conf, .known = known, .now = clock_now()};
+	bool due = is_long_ago(&w), met = false, whole = false;
 	uint64_t total = 0;
-	bool all;
-	int rc = look_at_newest(&w, &total, &all, e);
+	int rc = look_at_newest(&w, &total, &met, &whole, e);
 
-	/* Too many are new, or some are gone. */
-	if (rc == 0 && (!all || samples_total(known) != total))
-		rc = look_at_all(&w, e);
+	/* Too many are new, or some are gone; or as many are gone as came late. */
+	if (rc == 0 && (!met || samples_total(known) != total || (due && !whole)))
+		rc = look_at_all(&w, &whole, e);
+	if (rc == 0 && due && whole && samples_walked(known, w.now, e) == 0)
+		rc = ledger_commit(known->ledger, e);
 	ranges_free(&w.seen);
 	return rc;
 }

@@ -160,14 +160,48 @@ void disk_free(struct disk *d)
 	forget_undo(d);
 	free(d->undo);
 	store_close(d->data);
+	store_close(d->saved);
+}
+
+static struct store *copy(struct store *from)
+{
+	struct err ignored;
+	struct store *to = store_mem_open(&ignored);
+
+	for (int m = 0; m < STORE_MAPS; m++) {
+		struct store_value key = {"", 0}, value;
+
+		for (int rc = from->ops->seek(from, m, &key, &value, &ignored); rc == 1;
+		     rc = from->ops->next(from, m, &key, &value, &ignored))
+			to->ops->put(to, m, key, value, &ignored);
+	}
+	return to;
+}
+
+void disk_save(struct disk *d)
+{
+	store_close(d->saved);
+	d->saved = copy(d->data);
+}
+
+bool disk_restore(struct disk *d)
+{
+	if (d->saved == NULL)
+		return false;
+	store_close(d->data);
+	d->data = copy(d->saved);
+	return true;
 }
 
 void disk_lose(struct disk *d)
 {
 	struct sim *s = d->sim;
+	struct store *saved = d->saved;
 
+	d->saved = NULL;
 	disk_free(d);
 	disk_new(d, s);
+	d->saved = saved;
 }
 
 bool disk_is_dirty(const struct disk *d)

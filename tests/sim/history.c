@@ -2,6 +2,7 @@
 
 #include "base/daily.h"
 #include "rng.h"
+#include "stalwart.h"
 
 /* One of n ages; what is drawn often finds more. */
 static int64_t draw_age(struct rng *r)
@@ -168,7 +169,7 @@ static void draw_spools(struct setup *s, uint64_t seed)
 	for (int i = 0; i < s->n_boxes && spool; i++) {
 		struct box_setup *b = &s->box[i];
 
-		if (b->own)
+		if (b->own || b->stalwart)
 			continue;
 		b->spool = b->can_mark = true;
 		b->has_version = false;
@@ -202,6 +203,7 @@ void history_draw(struct history *h, uint64_t seed)
 	h->seed = seed;
 	draw_setup(&h->setup, &r);
 	draw_spools(&h->setup, seed);
+	stalwart_draw(&h->setup, seed);
 	h->n = 6 + (int)rng_below(&r, 30);
 	for (int i = 0; i < h->n; i++)
 		draw_event(&h->event[i], &h->setup, &r);
@@ -228,6 +230,9 @@ static void setup_print(const struct setup *s, FILE *f)
 	static const char *const temper[TEMPERS] = {"plain", "short", "sure",  "refused",
 						    "flaky", "known", "large", "encrypted"};
 
+	if (s->stalwart)
+		fprintf(f, "stalwart:%s%s\n", s->destroy ? " after=destroy" : "",
+			s->silent ? " silent" : "");
 	fprintf(f, "setup: connections=%d quorum=%d max-per-run=%d%s%s%s%s", s->connections,
 		s->quorum, s->max_per_run, s->deliver_to_reporter ? " deliver-to=reporter" : "",
 		s->senders ? " senders" : "", s->skip_encrypted ? " skip-encrypted" : "",
@@ -251,7 +256,10 @@ static void setup_print(const struct setup *s, FILE *f)
 		const struct box_setup *b = &s->box[i];
 
 		fprintf(f, "mailbox %d: account %d %s %s%s%s%s%s%s%s\n", i, b->account, b->name,
-			class_name(b->class), b->own ? " own" : "", b->spool ? " spool" : "",
+			class_name(b->class), b->own ? " own" : "",
+			b->spool      ? " spool"
+			: b->stalwart ? " stalwart"
+				      : "",
 			b->seen_only ? " seen-only" : "", b->can_mark ? "" : " no-keywords",
 			b->has_next ? "" : " no-uidnext", b->has_version ? "" : " no-modseq");
 	}

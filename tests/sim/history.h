@@ -13,7 +13,7 @@
 #include "mail/class.h"
 
 enum {
-	MAX_ACCOUNTS = 4,
+	MAX_ACCOUNTS = 5,
 	MAX_BOXES = 8,
 	MAX_EVENTS = 64,
 	CONTENTS = 6,	   /* different mails that exist in the world */
@@ -45,7 +45,8 @@ struct box_setup {
 	bool own; /* keep = yes: a user's own mailbox; else a collection of reports */
 	int user; /* whose own it is */
 	bool seen_only, can_mark, has_next, has_version;
-	bool spool; /* a folder: reports get their number when a run takes them */
+	bool spool;    /* a folder: reports get their number when a run takes them */
+	bool stalwart; /* the samples of one class: numbered by the run that sees them */
 };
 
 struct setup {
@@ -55,6 +56,8 @@ struct setup {
 	int connections, quorum, max_per_run;
 	int64_t quorum_within, hold;
 	bool deliver_to_reporter, senders, skip_encrypted, move;
+	bool stalwart, destroy; /* there is one; samples are removed */
+	bool silent;		/* it does not tell what may be done */
 	int64_t learned, known, skipped, untrusted, failed, forget;
 	bool watch;		     /* it stays up, and runs are its */
 	int poll, rescan, expire_at; /* struct conf_watch */

@@ -6,6 +6,7 @@
 #include "imap/keyword.h"
 #include "mail/mime.h"
 #include "sim.h"
+#include "stalwart.h"
 
 void model_new(struct sim *s)
 {
@@ -54,9 +55,12 @@ static void widen(struct sim *s, int mail)
 		t->from = 0;
 	if (t->verdict && !t->loose)
 		return;
-	if (!s->setup->box[m->box].own)
+	if (!s->setup->box[m->box].own && !stalwart_is(s, m))
 		return;
 	t->to = max(t->to, s->now);
+	/* A sample tells only the day. */
+	if (stalwart_is(s, m))
+		t->from = m->skewed ? 0 : min(t->from, m->date - DAY);
 	if (s->model.unsure[m->box])
 		t->from = min(t->from, m->date);
 }
@@ -82,7 +86,9 @@ void model_forgets(struct sim *s, int box)
 		if (s->world.mail[i].box != box)
 			continue;
 		/* Their records are gone: when it sees them again stands for their verdicts. */
-		s->model.stay[i].loose = s->setup->box[box].own && s->world.mail[i].there;
+		s->model.stay[i].loose =
+		    (s->setup->box[box].own || s->setup->box[box].stalwart) &&
+		    s->world.mail[i].there;
 		widen(s, i);
 	}
 }
@@ -151,9 +157,13 @@ static bool read_record(struct sim *s, const struct mail *m, struct record_messa
 	struct store_value v;
 	struct err e;
 
-	if (!read_box(s, m->box, &box) || box.identity != s->world.box[m->box].validity)
+	uint32_t identity = s->world.box[m->box].validity, number = m->uid;
+
+	if (stalwart_is(s, m))
+		number = stalwart_number(s, m, &identity);
+	if (number == 0 || !read_box(s, m->box, &box) || box.identity != identity)
 		return false;
-	record_message_key(box.number, box.identity, m->uid, key);
+	record_message_key(box.number, identity, number, key);
 	return data->ops->get(data, STORE_UID, (struct store_value){key, sizeof key}, &v, &e) ==
 		   1 &&
 	       record_message_decode(v.data, v.len, out);
@@ -245,6 +255,8 @@ static void observe(struct sim *s, int mail)
 
 	if (!read_record(s, m, &r) || !is_about(s, &r, m))
 		return;
+	if (stalwart_is(s, m) && stalwart_left_out(m))
+		sim_fail(s, "it learns what is left out", "message %d", mail);
 	t->vote = t->vote || (has_content(&r) && r.outcome != OUTCOME_UNTRUSTED &&
 			      r.outcome != OUTCOME_ENCRYPTED);
 	if (!is_settled(&r) && r.outcome != OUTCOME_FAILED)
@@ -394,11 +406,17 @@ static void check_removal(struct sim *s, int mail, const struct source_removal *
 	else if ((age = age_of(s->setup, r.outcome)) < 0 || s->now - t->since < age)
 		sim_fail(s, "it removes too early", "message %d, %s", mail,
 			 outcome_name(r.outcome));
-	else if (s->setup->move != (how->move_to != NULL))
+	else if (!stalwart_is(s, m) && s->setup->move != (how->move_to != NULL))
 		sim_fail(s, "it removes in the wrong way", "message %d", mail);
 	observe(s, mail);
 	t->doomed = true;
 	s->model.removed++;
+}
+
+void model_removes_one(struct sim *s, int mail, const struct source_removal *how)
+{
+	must_be_durable(s, "it removes");
+	check_removal(s, mail, how);
 }
 
 void model_removes(struct sim *s, int box, const struct ranges *ids,
@@ -451,6 +469,8 @@ static void check_settled(struct sim *s, int mail)
 
 	if (m->for_ever && m->trouble != TROUBLE_NONE)
 		return;
+	if (stalwart_is(s, m) && !stalwart_counts(s, mail))
+		return;
 	if (!read_record(s, m, &r))
 		sim_fail(s, "a message is never looked at", "message %d", mail);
 	else if (!is_about(s, &r, m))
@@ -463,6 +483,17 @@ static void check_settled(struct sim *s, int mail)
 	else if (r.state >= STATE_MARKED && r.outcome != OUTCOME_FAILED && !r.bare &&
 		 !s->model.restored && !m->tampered && m->flags.marks == 0)
 		sim_fail(s, "a message has lost its mark", "message %d", mail);
+}
+
+/* Was this verdict given after that one? Of two samples the order of the list is known. */
+static bool is_newer(const struct sim *s, int mail, int than)
+{
+	const struct mail *m = &s->world.mail[mail], *o = &s->world.mail[than];
+
+	if (stalwart_is(s, m) && stalwart_is(s, o) && !s->model.set_back && !m->skewed &&
+	    !o->skewed)
+		return m->place > o->place;
+	return s->model.stay[mail].from > s->model.stay[than].to;
 }
 
 /* Is there a verdict of class on this content than which no other one is newer? */
@@ -485,7 +516,7 @@ static bool may_be_newest(const struct sim *s, int key, enum mail_class class, b
 
 			beaten = beaten ||
 				 (u->verdict && key_of(s, &s->world.mail[j]) == key &&
-				  class_of(s, &s->world.mail[j]) != class && u->from > t->to);
+				  class_of(s, &s->world.mail[j]) != class && is_newer(s, j, i));
 		}
 		may = may || !beaten;
 	}

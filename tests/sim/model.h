@@ -39,6 +39,7 @@ struct model {
 	struct stay stay[MAX_MAIL];
 	bool whole[MAX_BOXES];	/* a run was through it since the ledger began */
 	bool unsure[MAX_BOXES]; /* no run was through it since it was made, or made anew */
+	bool set_back;		/* the clock was */
 	bool dry;		/* the run at work must not change anything */
 	unsigned cuts;		/* runs that ended before their time */
 	bool restored; /* some mailbox was: our marks are gone, and dates may stand for verdicts
@@ -77,6 +78,7 @@ void model_run_ends(struct sim *s, const char *account, bool complete, bool cut_
 
 /* Should a run that does everything there is to do have come to an end with this message? */
 bool model_is_left(struct sim *s, int mail);
+void model_removes_one(struct sim *s, int mail, const struct source_removal *how);
 
 /* ---- when nothing has failed for some runs ---- */
 

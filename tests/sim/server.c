@@ -7,6 +7,7 @@
 #include "imap/keyword.h"
 #include "sim.h"
 #include "source/source_ops.h"
+#include "stalwart.h"
 
 struct sim_account {
 	struct account account;
@@ -580,5 +581,7 @@ void server_accounts(struct sim *s, struct accounts *out)
 	out->n = (size_t)s->setup->n_accounts;
 	out->account = calloc(out->n, sizeof *out->account);
 	for (int i = 0; i < s->setup->n_accounts; i++)
-		out->account[i] = make_account(s, i);
+		out->account[i] = s->setup->stalwart && i == s->setup->n_accounts - 1
+				      ? stalwart_account(s, i)
+				      : make_account(s, i);
 }

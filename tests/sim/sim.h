@@ -8,6 +8,7 @@
  *   model.c    the truth, and what must hold           play.c    runs of the program in between
  *   watching.c watch, and what must hold of it         quiet.c   ... where nothing fails
  *   process.c  the processes that it has       folder_watch.c   the folders that it watches
+ *   stalwart.c a server of another kind, and what happens to it
  *   shrink.c   makes a history that fails short        main.c    seeds, on all processors
  */
 #ifndef SIM_SIM_H

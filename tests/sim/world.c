@@ -6,6 +6,7 @@
 #include "imap/imap.h"
 #include "ledger/ledger.h"
 #include "sim.h"
+#include "stalwart.h"
 
 void world_new(struct sim *s)
 {
@@ -47,14 +48,15 @@ void world_body(const struct sim *s, const struct mail *m, struct buf *body)
 {
 	const struct box_setup *box = &s->setup->box[m->box];
 	/* Whose file it is counts, and not whom a user names. */
+	bool own = box->own || box->stalwart;
 	const char *user = s->owners[box->spool ? (m->user + 1) % USERS : m->user];
 	struct buf original, report;
 
 	buf_init(&original, MAX_SIZE);
 	buf_init(&report, MAX_SIZE);
 	add_original(s, m, &original);
-	buf_addf(body, "Return-Path: <%s>\r\n", box->own ? "x@example.net" : user);
-	if (!box->own && m->user < USERS)
+	buf_addf(body, "Return-Path: <%s>\r\n", own ? "x@example.net" : user);
+	if (!own && m->user < USERS)
 		buf_addf(&report, "X-Learnspool-Report: v1; class=%s; user=%s\r\n",
 			 class_name(box->class), user);
 	fill(body, m->size - body->len - report.len - original.len - strlen("Received: \r\n"));
@@ -63,6 +65,13 @@ void world_body(const struct sim *s, const struct mail *m, struct buf *body)
 	buf_add(body, original.data, original.len);
 	buf_free(&original);
 	buf_free(&report);
+}
+
+enum mail_class world_class(const struct sim *s, const struct mail *m)
+{
+	enum mail_class class = s->setup->box[m->box].class;
+
+	return class == CLASS_NONE ? m->class : class;
 }
 
 int world_find(const struct sim *s, int box, uint32_t uid)
@@ -99,7 +108,10 @@ static void place(struct sim *s, int box, struct mail m)
 		return;
 	m.there = true;
 	m.box = box;
-	m.uid = s->setup->box[box].spool ? 0 : w->box[box].next++;
+	m.uid =
+	    s->setup->box[box].spool || s->setup->box[box].stalwart ? 0 : w->box[box].next++;
+	if (s->setup->box[box].stalwart)
+		stalwart_decides(s, &m, w->n_mail);
 	w->mail[w->n_mail] = m;
 	changed(s, box);
 	model_arrives(s, w->n_mail++);
@@ -149,8 +161,9 @@ static int pick_mail(const struct sim *s, enum where where, uint32_t n)
 	for (int i = 0; i < s->world.n_mail; i++) {
 		const struct mail *m = &s->world.mail[i];
 
-		if (m->there && (where == ANYWHERE || s->setup->box[m->box].own ||
-				 (where == ON_A_SERVER && !s->setup->box[m->box].spool)))
+		if (m->there && !s->setup->box[m->box].stalwart &&
+		    (where == ANYWHERE || s->setup->box[m->box].own ||
+		     (where == ON_A_SERVER && !s->setup->box[m->box].spool)))
 			found[k++] = i;
 	}
 	return k ? found[n % (uint32_t)k] : -1;
@@ -161,6 +174,7 @@ static struct mail new_mail(struct sim *s, const struct event *ev, int user)
 	struct mail m = {.content = (int)(ev->b % CONTENTS), .user = user, .date = s->now};
 
 	m.size = 500 + (uint32_t)++s->world.deliveries;
+	m.class = ev->a >> 16 & 1 ? CLASS_HAM : CLASS_SPAM;
 	if (s->setup->temper[m.content] == TEMPER_LARGE)
 		m.size += LARGE_SIZE;
 	return m;
@@ -277,6 +291,8 @@ static void renumber(struct sim *s, int box)
 {
 	struct mailbox *b = &s->world.box[box];
 
+	if (s->setup->box[box].stalwart)
+		return;
 	b->validity++;
 	if (s->setup->box[box].spool) { /* its state is lost: the files keep their numbers */
 		model_forgets(s, box);
@@ -319,7 +335,7 @@ static void restore(struct sim *s, int box)
 	struct mailbox *b = &s->world.box[box];
 	struct backup *k = &b->backup;
 
-	if (!k->taken || s->setup->box[box].spool)
+	if (!k->taken || s->setup->box[box].spool || s->setup->box[box].stalwart)
 		return;
 	for (int i = 0; i < s->world.n_mail; i++)
 		if (s->world.mail[i].box == box)
@@ -346,6 +362,7 @@ static void pass_time(struct sim *s, const struct event *ev)
 {
 	static const int64_t step[] = {60, HOUR, DAY, 2 * DAY, 4 * DAY, -HOUR, -2 * DAY};
 
+	s->model.set_back = s->model.set_back || step[ev->a % (sizeof step / sizeof *step)] < 0;
 	s->now += step[ev->a % (sizeof step / sizeof *step)];
 }
 
@@ -370,6 +387,9 @@ void world_event(struct sim *s, const struct event *ev)
 	int box = (int)(ev->a % (unsigned)s->setup->n_boxes);
 
 	watching_loses(s, ev);
+	if (stalwart_event(s, ev))
+		return;
+
 	switch (ev->kind) {
 	case EVENT_REPORT:
 		report(s, ev);
@@ -435,7 +455,7 @@ void world_shrinks(struct sim *s)
 	for (int i = 0; i < s->setup->n_boxes; i++) {
 		int newest = world_find(s, i, s->world.box[i].next - 1);
 
-		if (newest >= 0 && !s->setup->box[i].spool)
+		if (newest >= 0 && !s->setup->box[i].spool && !s->setup->box[i].stalwart)
 			world_remove(s, newest);
 	}
 }
@@ -445,6 +465,7 @@ void world_heal(struct sim *s)
 	for (int i = 0; i < s->world.n_mail; i++)
 		if (!s->world.mail[i].for_ever)
 			s->world.mail[i].trouble = TROUBLE_NONE;
+	stalwart_heal(s);
 }
 
 uint64_t world_hash(const struct sim *s)

@@ -35,8 +35,9 @@ struct mail {
 	bool there;
 	bool archived; /* it went to the archive by us */
 	int box, content, user;
-	uint32_t uid, size; /* uid 0: in a spool, and no run has taken it yet */
-	int64_t date;	    /* INTERNALDATE */
+	enum mail_class class; /* where the mailbox has none */
+	uint32_t uid, size;    /* uid 0: in a spool, and no run has taken it yet */
+	int64_t date;	       /* INTERNALDATE */
 	struct flags flags;
 	bool raced;    /* its flags changed in the middle of this run */
 	bool tampered; /* somebody touched its keywords after it came here */
@@ -44,6 +45,8 @@ struct mail {
 	bool for_ever;	  /* the trouble does not end */
 	int64_t told;	  /* by s->ms: when watch was told of it; -1: it was not */
 	int64_t whole_at; /* in a spool: until then it is still being written */
+	bool skewed;	  /* a sample: listed before some that are older */
+	int64_t place;	  /* ... in the order of the list */
 };
 
 struct backup {
@@ -68,6 +71,7 @@ struct world {
 	struct mailbox box[MAX_BOXES];
 	struct mail mail[MAX_MAIL];
 	int n_mail;
+	bool not_see, not_read, not_destroy, not_name; /* a Stalwart's: what the key may not */
 	int deliveries; /* so that no two messages have the same size */
 };
 
@@ -89,6 +93,9 @@ void world_take(struct sim *s, int mail);
 
 /* What the server gives for it: body is empty before. */
 void world_body(const struct sim *s, const struct mail *m, struct buf *body);
+
+/* The verdict that it is. */
+enum mail_class world_class(const struct sim *s, const struct mail *m);
 
 /* It leaves the mailbox. */
 void world_remove(struct sim *s, int mail);

@@ -20,7 +20,7 @@ import pytest
 
 import stalwart as fake
 from fakes import FakeController, by_subject, drip, then_cut, then_silence
-from ledgerfile import backdate
+from ledgerfile import LedgerFile, backdate
 from program import Program, Result, environment, fault_program, secret_file
 from servers import free_port, wait_until
 from stalwart import (ACCOUNT, API, DOWNLOAD, GET, KEY, LEARN, LIMITS, PERMISSIONS, QUERY,
@@ -894,6 +894,29 @@ def test_json(site: Site) -> None:
     assert sum(record.get("account") == NAME for record in records) == 6
     good(site.program("learn", "--account", NAME))
     good(site.program("stats"))
+
+
+def test_the_ledger(site: Site) -> None:
+    """Every record is verified, and a bad one of each kind is found; list and backup work on."""
+    site.fill()
+    site.learn()
+    done = good(site.program("ledger", "verify"))
+    # Two mailboxes; of each sample a message, a content and three records; one of the server.
+    assert "32 records, all readable" in done.out
+    assert len(good(site.program("ledger", "list")).out.splitlines()) == 6
+    copy = site.program.folder / "copy.mdb"
+    good(site.program("ledger", "backup", copy))
+    with LedgerFile(site.program.ledger, "sample") as ledger:
+        records = ledger.records()
+        kinds = {key[len(NAME) + 1:len(NAME) + 2]: key for key in records}
+        assert len(records) == 19 and sorted(kinds) == [b"b", b"h", b"i", b"n"]
+        ledger.put({key: records[key][:-1] for key in kinds.values()})
+    done = site.program("ledger", "verify")
+    assert done.rc == 70 and "4 of 33 records cannot be read" in done.err
+    assert site.program("learn").rc == 70
+    shutil.copy(copy, site.program.ledger / "data.mdb")
+    good(site.program("ledger", "verify"))
+    assert "learned 0" in site.learn().out
 
 
 def test_secrets_are_not_shown(site: Site) -> None:

@@ -216,6 +216,22 @@ REGRESSIONS: list[tuple[str, str, list[tuple[str, str, str]]]] = [
         ("src/base/daily.c", "return today > done || done > today + 1;",
          "return done > today + 1;"),
     ]),
+    # A Stalwart's samples.
+    ("stalwart, order", "of a user's decisions the one that was met last counts, not the one that "
+     "is listed last", [
+         ("src/source/stalwart_walk.c", "return i < f->behind;", "return 0;"),
+     ]),
+    ("stalwart, permission", "a message that may not be read is taken for one that is gone", [
+        ("src/source/source_stalwart.c", "if (may == 0) return cannot_read(a, e);",
+         "if (may == 0) return give_up(a, number, e) == -1 ? -1 : 1;"),
+    ]),
+    ("stalwart, daily", "one that came late is hidden by one that vanished", [
+        ("src/source/stalwart_walk.c", "|| (due && !whole)", ""),
+    ]),
+    ("stalwart, older", "the last decision is destroyed alone, and an older one counts again", [
+        ("src/source/source_stalwart.c", "while (rc == 1 && s.older != 0)",
+         "while (rc == 1 && s.older == number)"),
+    ]),
     # The rules of docs/design.md themselves.
     ("rule 1", "removed before \"purging\" is on disk", [
         ("src/learn/expire.c", "if (rc == 0) rc = ledger_commit(p->x->ledger, e);", ""),

@@ -236,6 +236,7 @@ static const char everything[] =
     "	mailbox \"Gel\xc3\xb6scht \\\"x\\\"\" { class = ham }\n"
     "}\n"
     "spool \"~/spool\" { }\n"
+    "stalwart \"mail\" { url = \"https://x/\" key-file = \"~/pw\" except = { a@b, \"c@d\" } }\n"
     "retention {\n"
     "	learned = 7d skipped = 12h failed = 90s forget = 3650d\n"
     "	action = move \"Old Mail\" max-per-run = 1 without-uidplus = true\n"
@@ -762,6 +763,185 @@ static const struct refusal reports[] = {
      "reports: quorum = 2 and deliver-to = reporter", "remove one"},
 };
 
+/* ---- stalwart ---- */
+
+#define KEY   "key-file = \"~/pw\" "
+#define HTTPS "url = \"https://mail.example.org\" "
+
+static void test_stalwart(void **state)
+{
+	struct conf *c =
+	    load_ok("stalwart \"mail.example.org\" {\n"
+		    "url = \"https://mail.example.org:8443/x/\"\n"
+		    "key-command = \"echo a\" ca-file = \"~/pw\" timeout = 5s\n"
+		    "except = { \"spam@example.org\",\n"
+		    "  \"ham@example.org\" }\n"
+		    "accounts-only = false after = destroy poll = 1h\n"
+		    "}\n"
+		    "stalwart b { url = \"http://mail.example.org\" insecure = true\n"
+		    "user = learn password-file = \"~/pw\" except = a@b }\n"
+		    "stalwart c { url = \"http://[::1]:8080\" " KEY "except = { } }\n");
+	const struct conf_stalwart *s = c->stalwarts;
+	char path[256];
+
+	(void)state;
+	path_in(path, sizeof path, "pw");
+	assert_int_equal(c->n_accounts, 0);
+	assert_int_equal(c->n_stalwarts, 3);
+	assert_string_equal(s->name, "mail.example.org");
+	assert_string_equal(s->url, "https://mail.example.org:8443/x");
+	assert_int_equal(s->key.kind, SECRET_COMMAND);
+	assert_string_equal(s->key.where, "echo a");
+	assert_string_equal(s->ca_file, path);
+	assert_int_equal(s->timeout, 5);
+	assert_int_equal(s->n_except, 2);
+	assert_string_equal(s->except[0], "spam@example.org");
+	assert_string_equal(s->except[1], "ham@example.org");
+	assert_false(s->accounts_only);
+	assert_true(s->destroy);
+	assert_int_equal(s->poll, 3600);
+	assert_false(s->insecure);
+	assert_null(s->user);
+	s++;
+	assert_true(s->insecure);
+	assert_int_equal(s->key.kind, SECRET_NONE);
+	assert_string_equal(s->user, "learn");
+	assert_int_equal(s->password.kind, SECRET_FILE);
+	assert_string_equal(s->password.where, path);
+	assert_int_equal(s->n_except, 1); /* one needs no braces */
+	assert_string_equal(s->except[0], "a@b");
+	assert_null(s->ca_file); /* and every default */
+	assert_int_equal(s->timeout, 60);
+	assert_true(s->accounts_only);
+	assert_false(s->destroy);
+	assert_int_equal(s->poll, 10);
+	assert_int_equal(s[1].n_except, 0);
+	assert_int_equal(s[1].key.kind, SECRET_FILE);
+	conf_free(c);
+}
+
+static const char *const stalwart_secrets[] = {"key-env = PATH", "key-credential = key"};
+
+static void test_stalwart_secrets(void **state)
+{
+	static const enum secret_kind kinds[] = {SECRET_ENV, SECRET_CREDENTIAL};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		struct conf *c;
+		char text[200];
+
+		write_file("key", "secret\n", 7, 0600);
+		setenv("CREDENTIALS_DIRECTORY", dir, 1);
+		snprintf(text, sizeof text, "stalwart a { " HTTPS "%s }\n",
+			 stalwart_secrets[i]);
+		c = load_ok(text);
+		assert_int_equal(c->stalwarts[0].key.kind, kinds[i]);
+		conf_free(c);
+	}
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static const struct refusal stalwarts[] = {
+    {"\nstalwart { }\n", 2, "missing title", "name it"},
+    {"\nstalwart \"\" { }\n", 2, "name", "name"},
+    {"stalwart a { " HTTPS KEY "}\nstalwart a { " HTTPS KEY "}\n", 2, "duplicate title 'a'",
+     "keep one"},
+    {ACCOUNT "stalwart spam@example.org { " HTTPS KEY "}\n", 2,
+     "an account and a stalwart block are both called", "choose another name"},
+    {"stalwart /a { " HTTPS KEY "}\n", 1, "cannot be called", "choose another name"},
+    {"stalwart \"" CONF_FILES "\" { " HTTPS KEY "}\n", 1, "cannot be called",
+     "choose another name"},
+    {"\nstalwart a { " KEY "}\n", 2, "stalwart a: no url", "add, for instance, url"},
+    {"stalwart a { " KEY "\n url = '' }\n", 2, "url", "give a value"},
+    {"stalwart a { " KEY "\n url = ftp://x }\n", 2, "url", "http"},
+    {"stalwart a { " KEY "\n url = https:// }\n", 2, "the url is malformed", "SCHEME://HOST"},
+    {"stalwart a { " KEY "\n url = \"https://u:hunter2@x\" }\n", 2, "url", "user"},
+    {"stalwart a { " KEY "\n url = http://mail.example.org }\n", 2, "in the clear",
+     "insecure = true"},
+    {"stalwart a { " KEY "\n url = http://127.0.0.1.example.org }\n", 2, "in the clear",
+     "insecure = true"},
+    {"stalwart a { " HTTPS KEY "\n insecure = perhaps }\n", 2,
+     "insecure = perhaps: neither true nor false", "one of them"},
+    {"stalwart a { " HTTPS KEY "\n ca-file = ca.pem }\n", 2, "relative path",
+     "begin it with /"},
+    {"stalwart a { " HTTPS KEY "\n ca-file = /nowhere }\n", 2, "ca-file", ""},
+    {"\nstalwart a { " HTTPS "}\n", 2, "no key", "key-file"},
+    {"\nstalwart a { " HTTPS "user = x }\n", 2, "no key", "password-file"},
+    {"\nstalwart a { " HTTPS PW "}\n", 2, "no key", "user"},
+    {"stalwart a { " HTTPS KEY "user = x\n" PW "}\n", 2, "both a key and a user or password",
+     "keep the key"},
+    {"stalwart a { " HTTPS KEY "\n user = '' }\n", 2, "empty", "give a value"},
+    {"stalwart a { " HTTPS KEY "\n key-env = X }\n", 2, "second place", "keep one"},
+    {"stalwart a { " HTTPS "\nkey-file = pw }\n", 2, "relative path", "begin it with /"},
+    {"stalwart a { " HTTPS "\nkey-file = \"~/open\" }\n", 2, "key: ", "chmod 600"},
+    {"stalwart a { " HTTPS "user = x\npassword-file = \"~/open\" }\n", 2,
+     "password: ", "chmod 600"},
+    {"stalwart a { " HTTPS KEY "\n timeout = 0s }\n", 2, "must be from 1s to 1h", "timeout"},
+    {"stalwart a { " HTTPS KEY "\n timeout = 2h }\n", 2, "must be from 1s to 1h", "timeout"},
+    {"stalwart a { " HTTPS KEY "\n poll = 0s }\n", 2, "must be from 1s to 1h", "poll"},
+    {"stalwart a { " HTTPS KEY "\n poll = 61m }\n", 2, "must be from 1s to 1h", "poll"},
+    {"stalwart a { " HTTPS KEY "\n poll = soon }\n", 2, "poll = soon", "poll"},
+    {"stalwart a { " HTTPS KEY "\n accounts-only = 2 }\n", 2,
+     "accounts-only = 2: neither true nor false", "one of them"},
+    {"stalwart a { " HTTPS KEY "\n after = forget }\n", 2, "after = forget: unknown",
+     "keep or destroy"},
+    {"stalwart a { " HTTPS KEY "\n except = { a@b, \"\" } }\n", 2, "empty", "addresses"},
+    {"stalwart a { " HTTPS KEY "\n except = '' }\n", 2, "empty", "addresses"},
+    {"stalwart a { " HTTPS KEY "\n except = { a@b, c@d }\n except = { e@f } }\n", 3,
+     "except is given twice, first on line 2", "keep one"},
+    {"stalwart a { " HTTPS KEY "\n except = a@b\n except = e@f }\n", 3,
+     "except is given twice, first on line 2", "keep one"},
+    {"stalwart a { " HTTPS KEY "\n except = { }\n except = { a@b } }\n", 3,
+     "except is given twice", "keep one"},
+    {"stalwart a { " HTTPS KEY "\n except = { a@b }\n except = { } }\n", 3,
+     "except is given twice", "keep one"},
+    {"stalwart a { " HTTPS KEY "\n except = { a@b, c@d }\n except = a@b }\n", 3,
+     "except is given twice", "keep one"},
+    {"stalwart a { " HTTPS KEY "\n" HTTPS "}\n", 2, "url is given twice, first on line 1",
+     "keep one"},
+    {"stalwart a { " HTTPS KEY "\n \"except\" = a@b\n \"except\" = e@f }\n", 3, "given twice",
+     "keep one"},
+    {"stalwart a { " HTTPS KEY "\n class = spam }\n", 2, "'class'", "spelling"},
+    {"stalwart a { " HTTPS KEY "\n mailbox INBOX { class = spam } }\n", 2, "'mailbox'",
+     "spelling"},
+    {ACCOUNT "except = { a@b }\n", 2, "'except'", "spelling"},
+};
+
+static void check_refusals(const struct refusal *r, size_t n);
+
+static void test_stalwarts_refused(void **state)
+{
+	(void)state;
+	check_refusals(stalwarts, COUNT(stalwarts));
+}
+
+/* A thousand are allowed, and not one more. */
+static void test_many_exceptions(void **state)
+{
+	struct conf *c = NULL;
+	struct err e;
+	struct buf b;
+
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		buf_init(&b, 1 << 20);
+		buf_adds(&b, "stalwart a { " HTTPS "key-file = ");
+		buf_addf(&b, "\"%s/pw\"\nexcept = { ", dir);
+		for (int i = 0; i < CONF_MAX_EXCEPT + more; i++)
+			buf_addf(&b, "%s\n\"u%d@example.org\"", i ? "," : "", i);
+		buf_adds(&b, " } }\n");
+		assert_int_equal(load_bytes(b.data, b.len, &c, &e), -more);
+		buf_free(&b);
+		if (more == 0) {
+			assert_int_equal(c->stalwarts[0].n_except, CONF_MAX_EXCEPT);
+			assert_string_equal(c->stalwarts[0].except[999], "u999@example.org");
+			conf_free(c);
+		}
+	}
+	assert_non_null(strstr(e.text, "u1000@example.org: one too many; 1000 are allowed"));
+}
+
 static void check_refusals(const struct refusal *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -1068,6 +1248,8 @@ static void test_no_memory(void **state)
 	no_memory(everything);
 	setenv("IMAP_PASSWORD", "secret", 1);
 	setenv("RSPAMD_PASSWORD", "secret", 1);
+	no_memory("stalwart a { " HTTPS "key-file = \"~/pw\" except = { a@b, c@d } }\n"
+		  "stalwart b { url = \"http://[::1]\" user = x " PW "except = e@f }\n");
 	no_memory("account b { " URL SPAM "mailbox X { class = ham } }\n"
 		  "account c { " URL SPAM "}\nspool /a { }\nspool /b { }\n");
 	unsetenv("IMAP_PASSWORD");
@@ -1285,6 +1467,10 @@ int main(void)
 	    cmocka_unit_test(test_rspamd),
 	    cmocka_unit_test(test_accounts),
 	    cmocka_unit_test(test_refused_reports),
+	    cmocka_unit_test(test_stalwart),
+	    cmocka_unit_test(test_stalwart_secrets),
+	    cmocka_unit_test(test_stalwarts_refused),
+	    cmocka_unit_test(test_many_exceptions),
 	    cmocka_unit_test(test_nul_byte),
 	    cmocka_unit_test(test_silent),
 	    cmocka_unit_test(test_every_prefix),

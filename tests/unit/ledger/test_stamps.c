@@ -160,7 +160,7 @@ static void test_forget(void **state)
 
 	(void)state;
 	ok(samples_load(&s, ledger, "a@b", &e));
-	ok(samples_add(&s, &sample, &e));
+	ok(samples_add(&s, &sample, false, &e));
 	for (uint32_t n = 1; n <= 10; n++)
 		note(&(struct record_stamp){n, 5}, STAMP_IN_SPAM, NOW + n);
 	note(&(struct record_stamp){2, 5}, STAMP_IN_HAM, NOW + 20);

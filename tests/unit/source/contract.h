@@ -47,6 +47,9 @@ struct contract {
 	bool can_remove; /* messages can be removed precisely */
 	bool one_class; /* users set no flags here, and marks only say whether it was learned */
 	void *ctx;
+	bool no_marks;	/* messages bear none; nor is their size known before their body is here
+			 */
+	bool ascending; /* what comes later is dated later, whatever it says of itself */
 };
 
 /* All of it. */

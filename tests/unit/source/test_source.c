@@ -73,7 +73,15 @@ static void drop(void *ctx, struct source *s)
 
 static void test_contract(void **state)
 {
-	const struct contract c = {make, expunge, add, has, wait_for, drop, true, false, &src};
+	const struct contract c = {.make = make,
+				   .expunge = expunge,
+				   .deliver = add,
+				   .has = has,
+				   .wait = wait_for,
+				   .drop = drop,
+				   .can_remove = true,
+				   .one_class = false,
+				   .ctx = &src};
 
 	(void)state;
 	for (int i = 0; i < 24; i++) {

@@ -150,8 +150,15 @@ static void drop(void *ctx, struct source *s)
 
 static void check_kind(unsigned k)
 {
-	const struct contract c = {make, expunge,	    add,   has, wait_for,
-				   drop, !(k & NO_UIDPLUS), false, NULL};
+	const struct contract c = {.make = make,
+				   .expunge = expunge,
+				   .deliver = add,
+				   .has = has,
+				   .wait = wait_for,
+				   .drop = drop,
+				   .can_remove = !(k & NO_UIDPLUS),
+				   .one_class = false,
+				   .ctx = NULL};
 
 	kind = k;
 	contract_check(&c);

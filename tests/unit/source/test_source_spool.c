@@ -205,8 +205,15 @@ static void drop(void *ctx, struct source *s)
 
 static void test_contract(void **state)
 {
-	const struct contract c = {make, expunge, deliver, has, wait_for,
-				   drop, true,	  true,	   NULL};
+	const struct contract c = {.make = make,
+				   .expunge = expunge,
+				   .deliver = deliver,
+				   .has = has,
+				   .wait = wait_for,
+				   .drop = drop,
+				   .can_remove = true,
+				   .one_class = true,
+				   .ctx = NULL};
 
 	(void)state;
 	contract_check(&c);
