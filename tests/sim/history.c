@@ -231,8 +231,8 @@ static void setup_print(const struct setup *s, FILE *f)
 						    "flaky", "known", "large", "encrypted"};
 
 	if (s->stalwart)
-		fprintf(f, "stalwart:%s%s\n", s->destroy ? " after=destroy" : "",
-			s->silent ? " silent" : "");
+		fprintf(f, "stalwart:%s%s%s\n", s->destroy ? " after=destroy" : "",
+			s->silent ? " silent" : "", s->tells ? " tells" : "");
 	fprintf(f, "setup: connections=%d quorum=%d max-per-run=%d%s%s%s%s", s->connections,
 		s->quorum, s->max_per_run, s->deliver_to_reporter ? " deliver-to=reporter" : "",
 		s->senders ? " senders" : "", s->skip_encrypted ? " skip-encrypted" : "",

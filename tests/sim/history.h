@@ -41,12 +41,12 @@ enum temper {
 struct box_setup {
 	int account;
 	const char *name;
-	enum mail_class class;
+	enum mail_class class; /* NONE: each message has its own */
 	bool own; /* keep = yes: a user's own mailbox; else a collection of reports */
 	int user; /* whose own it is */
 	bool seen_only, can_mark, has_next, has_version;
 	bool spool;    /* a folder: reports get their number when a run takes them */
-	bool stalwart; /* the samples of one class: numbered by the run that sees them */
+	bool stalwart; /* samples of both classes: numbered by the run that sees them */
 };
 
 struct setup {
@@ -58,6 +58,7 @@ struct setup {
 	bool deliver_to_reporter, senders, skip_encrypted, move;
 	bool stalwart, destroy; /* there is one; samples are removed */
 	bool silent;		/* it does not tell what may be done */
+	bool tells;		/* its samples' names tell when they came */
 	int64_t learned, known, skipped, untrusted, failed, forget;
 	bool watch;		     /* it stays up, and runs are its */
 	int poll, rescan, expire_at; /* struct conf_watch */

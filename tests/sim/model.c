@@ -25,11 +25,6 @@ static int key_of(const struct sim *s, const struct mail *m)
 	return model_key(s, m->content, m->user);
 }
 
-static enum mail_class class_of(const struct sim *s, const struct mail *m)
-{
-	return s->setup->box[m->box].class;
-}
-
 static int64_t min(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -179,7 +174,7 @@ static bool has_content(const struct record_message *r)
 /* Is the record about this message, and not about one that had its number before? */
 static bool is_about(const struct sim *s, const struct record_message *r, const struct mail *m)
 {
-	if (r->stamp.size != m->size || r->class != class_of(s, m))
+	if (r->stamp.size != m->size || r->class != world_class(s, m))
 		return false;
 	return !has_content(r) || digest_equal(&r->digest, digest_of(s, m));
 }
@@ -189,7 +184,7 @@ static const char *doubt(const struct sim *s, const struct record_message *r,
 			 const struct mail *m)
 {
 	const unsigned char *said = s->spamd.said[key_of(s, m)];
-	enum mail_class c = class_of(s, m);
+	enum mail_class c = world_class(s, m);
 	bool ok = true;
 
 	switch (r->outcome) {
@@ -456,6 +451,8 @@ bool model_is_left(struct sim *s, int mail)
 
 	if (!m->there || m->trouble != TROUBLE_NONE)
 		return false;
+	if (stalwart_is(s, m) && !stalwart_counts(s, mail))
+		return false;
 	if (!read_record(s, m, &r) || !is_about(s, &r, m))
 		return true;
 	return r.state < STATE_SETTLED && !may_wait(s, &r, m) &&
@@ -509,14 +506,14 @@ static bool may_be_newest(const struct sim *s, int key, enum mail_class class, b
 		if (!t->verdict || key_of(s, &s->world.mail[i]) != key)
 			continue;
 		*any = true;
-		if (class_of(s, &s->world.mail[i]) != class)
+		if (world_class(s, &s->world.mail[i]) != class)
 			continue;
 		for (int j = 0; j < s->world.n_mail; j++) {
 			const struct stay *u = &s->model.stay[j];
 
-			beaten = beaten ||
-				 (u->verdict && key_of(s, &s->world.mail[j]) == key &&
-				  class_of(s, &s->world.mail[j]) != class && is_newer(s, j, i));
+			beaten = beaten || (u->verdict && key_of(s, &s->world.mail[j]) == key &&
+					    world_class(s, &s->world.mail[j]) != class &&
+					    is_newer(s, j, i));
 		}
 		may = may || !beaten;
 	}
@@ -531,7 +528,7 @@ static bool is_vague(const struct sim *s, int key, enum mail_class class)
 	for (int i = 0; s->spamd.vague[key][class] && i < s->world.n_mail; i++)
 		if ((!s->world.mail[i].there || s->world.mail[i].for_ever) &&
 		    !s->model.stay[i].heard && key_of(s, &s->world.mail[i]) == key &&
-		    class_of(s, &s->world.mail[i]) == class)
+		    world_class(s, &s->world.mail[i]) == class)
 			return true;
 	return false;
 }
@@ -541,7 +538,7 @@ static void check_newest(struct sim *s, int key)
 	enum mail_class agreed = s->spamd.agreed[key];
 	bool any;
 
-	if (agreed == CLASS_NONE || is_vague(s, key, agreed))
+	if (agreed == CLASS_NONE || is_vague(s, key, agreed) || s->spamd.missed[key])
 		return;
 	if (!may_be_newest(s, key, agreed, &any) && any)
 		sim_fail(s, "an older verdict beats a newer one", "key %d: rspamd has %s", key,
@@ -563,10 +560,10 @@ static enum mail_class last_word(const struct sim *s, int key, int user, bool *u
 		/* What went unheard, or was heard before the ledger was lost. */
 		if (!t->vote || (!m->there && !t->doomed))
 			*unclear = true;
-		if (c != CLASS_NONE && c != class_of(s, m) && t->from <= to)
+		if (c != CLASS_NONE && c != world_class(s, m) && t->from <= to)
 			*unclear = true;
 		if (t->to >= to || c == CLASS_NONE) {
-			c = class_of(s, m);
+			c = world_class(s, m);
 			to = t->to;
 		}
 	}
@@ -590,7 +587,8 @@ static void check_quorum(struct sim *s, int key)
 	for (int user = 0; user <= USERS; user++)
 		votes[last_word(s, key, user, &unclear)]++;
 	c = votes[CLASS_SPAM] > votes[CLASS_HAM] ? CLASS_SPAM : CLASS_HAM;
-	if (unclear || votes[CLASS_SPAM] == votes[CLASS_HAM] || votes[c] < s->setup->quorum ||
+	if (unclear || s->spamd.missed[key] || votes[CLASS_SPAM] == votes[CLASS_HAM] ||
+	    votes[c] < s->setup->quorum ||
 	    (s->spamd.agreed[key] == CLASS_NONE && !is_plain(s, key)))
 		return;
 	if (s->spamd.agreed[key] != c)

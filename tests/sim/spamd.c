@@ -128,6 +128,7 @@ static void answer(struct spamd *r, struct flight_slot *f, bool arrived_only)
 		f->before = r->learned[f->key];
 		if (taught(&f->answer)) {
 			r->learned[f->key] = r->agreed[f->key] = f->class;
+			r->missed[f->key] = false;
 			r->fresh[f->key][f->class] = true;
 		}
 		if (lost)
@@ -288,6 +289,18 @@ void spamd_begin(struct spamd *r)
 	r->all_learned = true;
 	r->in_vain = 0;
 	memset(r->fresh, 0, sizeof r->fresh);
+}
+
+void spamd_save(struct spamd *r)
+{
+	memcpy(r->saved, r->agreed, sizeof r->saved);
+}
+
+void spamd_restore(struct spamd *r)
+{
+	memset(r->vague, true, sizeof r->vague);
+	for (int key = 0; key < KEYS; key++)
+		r->missed[key] = r->agreed[key] != r->saved[key];
 }
 
 static void blur(struct spamd *r)

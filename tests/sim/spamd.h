@@ -60,11 +60,18 @@ struct spamd {
 	/* over the whole history */
 	unsigned again; /* sent although it had said that it knows it, or lost the answer */
 	unsigned lost;	/* requests without an answer */
-	bool fresh[KEYS][3]; /* taught to it in this run */
-	bool vague[KEYS][3]; /* taught to it, and the ledger may not know */
+	bool fresh[KEYS][3];	     /* taught to it in this run */
+	bool vague[KEYS][3];	     /* taught to it, and the ledger may not know */
+	enum mail_class saved[KEYS]; /* what was agreed when the ledger was backed up */
+	bool missed[KEYS]; /* the ledger was put back, and says so still; no report of the class
+			    * that it says teaches rspamd anything */
 };
 
 void spamd_new(struct spamd *r, struct sim *s);
+
+/* The ledger is backed up, or such a one put back. */
+void spamd_save(struct spamd *r);
+void spamd_restore(struct spamd *r);
 
 /* A new process talks to it. */
 void spamd_begin(struct spamd *r);

@@ -9,15 +9,15 @@
 #include "source/source_stalwart_priv.h"
 
 enum {
-	PAGE = 7, /* ids that the server lists at a time */
+	PAGE = 4, /* ids that the server lists at a time */
 	HELD_FOR = 180,
+	SNOWFLAKE_EPOCH = 1632280000,
 };
 
 /* ---- the site ---- */
 
 void stalwart_draw(struct setup *s, uint64_t seed)
 {
-	static const char *const name[] = {"spam", "ham"};
 	uint64_t r = rng_mix(seed, 0x57a1);
 
 	if (r % 4 != 0)
@@ -25,13 +25,12 @@ void stalwart_draw(struct setup *s, uint64_t seed)
 	s->stalwart = true;
 	s->destroy = r >> 8 & 1;
 	s->silent = (r >> 9) % 4 == 0;
-	for (int i = 0; i < 2; i++)
-		s->box[s->n_boxes++] = (struct box_setup){.account = s->n_accounts,
-							  .name = name[i],
-							  .class = i ? CLASS_HAM : CLASS_SPAM,
-							  .stalwart = true,
-							  .has_next = true};
-	s->n_accounts++;
+	s->tells = r >> 11 & 1;
+	s->box[s->n_boxes++] = (struct box_setup){.account = s->n_accounts++,
+						  .name = "samples",
+						  .class = CLASS_NONE,
+						  .stalwart = true,
+						  .has_next = true};
 }
 
 /* ---- the world ---- */
@@ -52,9 +51,9 @@ void stalwart_decides(const struct sim *s, struct mail *m, int mail)
 	m->size = 500 + 10 * (uint32_t)m->content;
 	if (s->setup->temper[m->content] == TEMPER_LARGE)
 		m->size += LARGE_SIZE;
-	/* The clock of one node may be behind: by some samples. */
+	/* The clock of one node may be behind: by some samples, or by many. */
 	m->skewed = s->setup->silent == false && mail % 7 == 3;
-	m->place = 1000 * mail - (m->skewed ? 1000 * (1 + mail % 3) + 1 + mail : 0);
+	m->place = 1000 * mail - (m->skewed ? 1000 * (1 + mail % 11) + 1 + mail : 0);
 }
 
 bool stalwart_counts(const struct sim *s, int mail)
@@ -154,11 +153,12 @@ bool stalwart_event(struct sim *s, const struct event *ev)
 		return true;
 	case EVENT_SNAPSHOT:
 		disk_save(&s->disk);
+		spamd_save(&s->spamd);
 		return true;
 	case EVENT_RESTORE:
 		if (disk_restore(&s->disk)) {
 			model_forgets_all(s);
-			memset(s->spamd.vague, true, sizeof s->spamd.vague);
+			spamd_restore(&s->spamd);
 		}
 		return true;
 	default:
@@ -175,9 +175,33 @@ void stalwart_heal(struct sim *s)
 
 /* ---- what the ledger says ---- */
 
-static void name_of(int mail, char *name, size_t size)
+static const char digits[] = "abcdefghijklmnopqrstuvwxyz792013";
+
+/* A number that tells the time, as a real one's; or no number. */
+static void name_of(const struct sim *s, int mail, char *name, size_t size)
 {
-	snprintf(name, size, "s%d", mail);
+	uint64_t n = (uint64_t)(s->world.mail[mail].date - SNOWFLAKE_EPOCH) * 1000 << 21 |
+		     (uint64_t)mail << 9;
+	char text[14] = "", *p = text + sizeof text - 1;
+
+	for (; n > 0; n >>= 5)
+		*--p = digits[n % 32];
+	if (s->setup->tells)
+		snprintf(name, size, "%s", p);
+	else
+		snprintf(name, size, "s-%d", mail);
+}
+
+/* The number of the mail that has this name. */
+static int mail_of(const struct sim *s, const char *name)
+{
+	uint64_t n = 0;
+
+	if (!s->setup->tells)
+		return atoi(name + strlen("s-"));
+	for (; *name; name++)
+		n = n << 5 | (uint64_t)(strchr(digits, *name) - digits);
+	return n >> 9 & 0xfff;
 }
 
 /* The value of "SERVER NUL kind name" in the ledger. */
@@ -207,7 +231,7 @@ uint32_t stalwart_number(struct sim *s, const struct mail *m, uint32_t *identity
 	struct store_value v;
 	char name[16];
 
-	name_of((int)(m - s->world.mail), name, sizeof name);
+	name_of(s, (int)(m - s->world.mail), name, sizeof name);
 	if (!look_up(s, m, 'h', "", &v) || v.len < 5)
 		return 0;
 	*identity = take32((const char *)v.data + 1);
@@ -249,6 +273,8 @@ static int pass(const struct sim_stalwart *x, struct err *e)
 
 	if (!sim_step(x->sim))
 		return sim_killed(e);
+	if (watching_hangs(x->sim, x->number, e) == -1)
+		return -1;
 	if (one_in > 0 && rng_mix(x->sim->fault_seed, x->sim->step) % one_in == 0)
 		return cut(x, e);
 	return 0;
@@ -283,7 +309,7 @@ static int behind(const struct sim *s, int64_t place, bool newest)
 /* The sample of this name, if it is there; -1. */
 static int find(const struct sim *s, const char *name)
 {
-	int i = atoi(name + 1);
+	int i = mail_of(s, name);
 
 	return is_listed(s, i) ? i : -1;
 }
@@ -312,7 +338,7 @@ static int sim_list(struct stalwart *server, bool newest, const char *after, siz
 	}
 	out->id = calloc(PAGE, sizeof *out->id);
 	for (int i; out->n < PAGE && out->n < max && (i = behind(s, place, newest)) != -1;) {
-		name_of(i, out->id[out->n].text, sizeof out->id->text);
+		name_of(s, i, out->id[out->n].text, sizeof out->id->text);
 		out->n++;
 		place = s->world.mail[i].place;
 	}
@@ -334,13 +360,25 @@ static int sim_get(struct stalwart *server, const struct stalwart_id *id, size_t
 
 		if (i == -1 || s->world.not_see)
 			continue;
-		out[k].class = s->setup->box[m->box].class;
+		out[k].class = world_class(s, m);
 		out[k].date = (m->date / DAY + HELD_FOR) * DAY;
-		snprintf(out[k].name, sizeof out[k].name, "s%d", i);
+		name_of(s, i, out[k].name, sizeof out[k].name);
 		snprintf(out[k].account, sizeof out[k].account, "u%d", m->user);
 		snprintf(out[k].blob, sizeof out[k].blob, "c%d", m->content);
 	}
 	return 0;
+}
+
+static int sim_meet(struct stalwart *server, const struct sample *sample, size_t n, bool must,
+		    struct err *e)
+{
+	struct sim_stalwart *x = of(server);
+
+	(void)sample;
+	(void)n;
+	if (pass(x, e) == -1)
+		return -1;
+	return x->sim->world.not_name && must ? needs(x, STALWART_MAY_NAME, e) : 0;
 }
 
 static const char *sim_address(struct stalwart *server, const char *account, bool must,
@@ -421,7 +459,8 @@ static int sim_begin(struct stalwart *server, const struct sample *what, uint32_
 
 	if (pass(x, e) == -1)
 		return -1;
-	x->download[x->running++] = (struct download){owner, max_size, atoi(what->name + 1)};
+	x->download[x->running++] =
+	    (struct download){owner, max_size, mail_of(x->sim, what->name)};
 	return 0;
 }
 
@@ -438,7 +477,7 @@ static void answer(const struct sim_stalwart *x, const struct download *d,
 		return;
 	out->fate = JMAP_BROKEN;
 	if (m->trouble == TROUBLE_BREAKS) {
-		cut(x, &out->why);
+		out->flaw = "the connection broke";
 		return;
 	}
 	out->size = m->size;
@@ -455,7 +494,6 @@ static int sim_take(struct stalwart *server, struct jmap_result *out, struct wai
 	struct sim_stalwart *x = of(server);
 	const struct sim *s = x->sim;
 	uint64_t chance;
-	size_t i;
 
 	if (pass(x, e) == -1)
 		return -1;
@@ -464,10 +502,9 @@ static int sim_take(struct stalwart *server, struct jmap_result *out, struct wai
 		*wait = (struct wait){-1, 0, 50};
 		return 0;
 	}
-	i = s->orderly ? 0 : (chance >> 8) % x->running;
-	answer(x, &x->download[i], out);
+	answer(x, &x->download[0], out);
 	x->running--;
-	memmove(&x->download[i], &x->download[i + 1], (x->running - i) * sizeof x->download[0]);
+	memmove(&x->download[0], &x->download[1], x->running * sizeof x->download[0]);
 	return 1;
 }
 
@@ -495,6 +532,7 @@ static void sim_close(struct stalwart *server)
 static const struct stalwart_ops server_ops = {
     .list = sim_list,
     .get = sim_get,
+    .meet = sim_meet,
     .address = sim_address,
     .destroy = sim_destroy,
     .begin = sim_begin,
@@ -517,14 +555,19 @@ static int sim_connect(struct account *account, struct err *e)
 	if ((int)x->sim->faults->down == x->number + 1)
 		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "stalwart %s: nobody there",
 			       account->name);
+	if (watching_hangs(x->sim, x->number, e) == -1 ||
+	    watching_refuses(x->sim, x->number, e) == -1)
+		return -1;
 	x->a.looked = false;
+	x->a.broken = 0;
 	x->a.server = &x->server;
 	return 0;
 }
 
 static struct source *sim_source(struct account *account, size_t i)
 {
-	return source_stalwart(&((struct sim_stalwart *)account)->a, i);
+	(void)i;
+	return source_stalwart(&((struct sim_stalwart *)account)->a);
 }
 
 static void sim_disconnect(struct account *account)
@@ -537,11 +580,19 @@ static void sim_free(struct account *account)
 	free(account);
 }
 
+static int sim_listen(struct account *account, const struct account_listener *l, struct err *e)
+{
+	const struct sim_stalwart *x = (struct sim_stalwart *)account;
+
+	return watching_listen(x->sim, x->number, l, e);
+}
+
 static const struct account_ops account_ops = {
     .connect = sim_connect,
     .source = sim_source,
     .disconnect = sim_disconnect,
     .free = sim_free,
+    .listen = sim_listen,
 };
 
 struct account *stalwart_account(struct sim *s, int number)
@@ -558,7 +609,7 @@ struct account *stalwart_account(struct sim *s, int number)
 					 .destroy = s->setup->destroy};
 	x->server = (struct stalwart){&server_ops, "self"};
 	x->a.account = (struct account){
-	    .ops = &account_ops, .name = s->names[number], .n = 2, .by_request = true};
+	    .ops = &account_ops, .name = s->names[number], .n = 1, .by_request = true};
 	x->a.conf = &x->conf;
 	x->a.reports = &s->conf.reports;
 	return &x->a.account;

@@ -1,8 +1,8 @@
 /*
- * stalwart.h - a Stalwart of the world: an account whose two mailboxes, spam and ham, are the
- * training samples of its users. The program's own source reads it (source/source_stalwart.c);
- * only the server below is simulated. A sample is a struct mail of the mailbox of its class;
- * its content's name is the same for all users.
+ * stalwart.h - a Stalwart of the world: an account whose one mailbox is the training samples of
+ * its users, of both classes. The program's own source reads it (source/source_stalwart.c);
+ * only the server below is simulated. A sample is a struct mail with its class; its content's
+ * name is the same for all users.
  */
 #ifndef SIM_STALWART_H
 #define SIM_STALWART_H

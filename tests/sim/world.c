@@ -144,11 +144,14 @@ void world_remove(struct sim *s, int mail)
 /* The nth mailbox of that kind, modulo how many there are; -1: none. */
 static int pick_box(const struct sim *s, bool own, uint32_t n)
 {
-	int found[MAX_BOXES], k = 0;
+	int found[2 * MAX_BOXES], k = 0;
 
-	for (int i = 0; i < s->setup->n_boxes; i++)
+	for (int i = 0; i < s->setup->n_boxes; i++) {
 		if (s->setup->box[i].own == own)
 			found[k++] = i;
+		if (!own && s->setup->box[i].stalwart) /* one of both classes counts twice */
+			found[k++] = i;
+	}
 	return k ? found[n % (uint32_t)k] : -1;
 }
 
