@@ -211,9 +211,7 @@ static int begin_proof(struct source_stalwart *s, struct err *e)
 		return a->server->ops->begin(a->server, &sample, s->filter.max_size, s->tried,
 					     e);
 	}
-	return rc == -1	 ? -1
-	       : s->flaw ? broken(a, s->flaw, e)
-			 : cannot_read(a, e);
+	return rc == -1 ? -1 : s->flaw ? broken(a, s->flaw, e) : cannot_read(a, e);
 }
 
 /* One that always breaks does not stand for all others. */

@@ -526,7 +526,8 @@ static bool may_be_newest(const struct sim *s, int key, enum mail_class class, b
 static bool is_vague(const struct sim *s, int key, enum mail_class class)
 {
 	for (int i = 0; s->spamd.vague[key][class] && i < s->world.n_mail; i++)
-		if ((!s->world.mail[i].there || s->world.mail[i].for_ever) &&
+		if ((!s->world.mail[i].there || s->world.mail[i].for_ever ||
+		     (stalwart_is(s, &s->world.mail[i]) && !stalwart_counts(s, i))) &&
 		    !s->model.stay[i].heard && key_of(s, &s->world.mail[i]) == key &&
 		    world_class(s, &s->world.mail[i]) == class)
 			return true;
@@ -584,6 +585,9 @@ static void check_quorum(struct sim *s, int key)
 	bool unclear = false;
 	enum mail_class c;
 
+	/* With a content the ledger forgets who reported it. */
+	if (s->setup->stalwart && s->setup->forget >= 0)
+		return;
 	for (int user = 0; user <= USERS; user++)
 		votes[last_word(s, key, user, &unclear)]++;
 	c = votes[CLASS_SPAM] > votes[CLASS_HAM] ? CLASS_SPAM : CLASS_HAM;
