@@ -384,21 +384,38 @@ int samples_ignore(struct samples *s, uint32_t number, struct err *e)
 	return put_sample(s, number, &sample, e) == -1 ? -1 : put_head(s, e);
 }
 
+/* Take it out of the chain of its user's decisions, from the last one down. */
+static int unchain(struct samples *s, uint32_t number, const struct sample *sample,
+		   struct err *e)
+{
+	struct sample above;
+	struct key key;
+	uint32_t n;
+	int rc = samples_decision(s, sample, &n, e);
+
+	if (rc == 1 && n == number) {
+		blob_key(&key, s->server, sample);
+		return ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e);
+	}
+	while (rc == 1 && (rc = samples_get(s, n, &above, e)) == 1 && above.older != 0) {
+		if (above.older == number) {
+			above.older = sample->older;
+			return put_sample(s, n, &above, e);
+		}
+		n = above.older;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
 int samples_drop(struct samples *s, uint32_t number, struct err *e)
 {
 	struct sample sample;
-	uint32_t last;
 	struct key key;
 	int rc = samples_get(s, number, &sample, e);
 
 	if (rc != 1)
 		return rc;
-	rc = samples_decision(s, &sample, &last, e);
-	if (rc == 1 && last == number) {
-		blob_key(&key, s->server, &sample);
-		rc = ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e);
-	}
-	if (rc == -1)
+	if (unchain(s, number, &sample, e) == -1)
 		return -1;
 	name_key(&key, s->server, sample.name);
 	if (ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e) == -1)

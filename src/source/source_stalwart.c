@@ -87,6 +87,12 @@ static int stalwart_want(struct source *source, struct ranges *todo,
 	return 0;
 }
 
+static void unreadable(struct source_message *m, const char *why)
+{
+	m->kind = MESSAGE_UNREADABLE;
+	text_visible(m->words, sizeof m->words, why, strlen(why));
+}
+
 /*
  * Begin to download the next message. 1: nothing is to be downloaded of it, and *m is what
  * there is; 0, or -1.
@@ -114,6 +120,10 @@ static int begin_next(struct source_stalwart *s, struct source_message *m, struc
 	m->stamp.date = sample.date;
 	if (sample.date > s->filter.newest) {
 		m->kind = MESSAGE_HELD;
+		return 1;
+	}
+	if (s->side_by_side == 1 && a->broken >= BROKEN_MAX) {
+		unreadable(m, "not tried, since those before it could not be downloaded");
 		return 1;
 	}
 	*m = (struct source_message){0};
@@ -260,10 +270,10 @@ static int give(struct source_stalwart *s, struct jmap_result *r, struct source_
 	case JMAP_BROKEN:
 		break;
 	}
-	if (++a->broken == BROKEN_MAX)
+	/* Alone comes only what was broken before: that is no reason to leave the others. */
+	if (++a->broken >= BROKEN_MAX && s->side_by_side > 1)
 		return broken(a, r->flaw, e);
-	m->kind = MESSAGE_UNREADABLE;
-	text_visible(m->words, sizeof m->words, r->flaw, strlen(r->flaw));
+	unreadable(m, r->flaw);
 	return 1;
 }
 

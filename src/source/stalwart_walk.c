@@ -17,7 +17,8 @@ enum {
 	LOST_MAX = 3,	  /* times that a walk begins anew because samples vanish under it */
 	COMMIT_EVERY = 500,
 	DAY = 86400,
-	WALK_EVERY = DAY, /* seconds, whatever the newest ones say */
+	WALK_EVERY = DAY,	  /* seconds, whatever the newest ones say */
+	KEPT_MAX = 3 * 366 * DAY, /* what is kept for longer has a name of another kind */
 	SNOWFLAKE_EPOCH = 1632280000,
 };
 
@@ -99,7 +100,10 @@ static int64_t told_date(const struct walk *w, const struct sample *s)
 {
 	int64_t date = decode_time(s->name);
 
-	return date <= w->now && s->date > w->now && kept_for(s) == w->kept_for ? date : 0;
+	return date <= w->now && s->date > w->now && kept_for(s) == w->kept_for &&
+		       w->kept_for <= KEPT_MAX
+		   ? date
+		   : 0;
 }
 
 /*
