@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "conf/conf_balance.h"
 #include "conf/conf_retention.h"
+#include "conf/conf_rspamd.h"
 #include "conf/conf_stalwart.h"
 #include "conf/conf_watch.h"
 #include "conf/secret.h"
@@ -76,20 +77,6 @@ struct conf_spool {
 	char *path;	       /* absolute; has spam/ and ham/ */
 	char *trust;	       /* logins that may report for others; NULL: root and ourselves */
 	enum conf_keep unwrap; /* as an account's */
-};
-
-struct conf_rspamd {
-	char *url;     /* http:// or https://, a path prefix allowed, no trailing slash */
-	bool insecure; /* the password may cross a network over http:// */
-	struct secret_source password;
-	char *ca_file;		  /* PEM; NULL: the system's */
-	int connections;	  /* requests in flight, 1..64 */
-	int timeout;		  /* seconds for one request */
-	int tries;		  /* how often a message is sent before this run gives up */
-	bool bulk;		  /* Learn-Type: bulk (skips rspamd's "already sure" guard) */
-	char *classifier;	  /* Classifier header; NULL: every classifier */
-	char *deliver_to;	  /* Deliver-To header; NULL: none */
-	bool deliver_to_reporter; /* deliver-to = reporter: the reporter's address */
 };
 
 /* Which reports count. */

@@ -100,7 +100,7 @@ static void unreadable(struct source_message *m, const char *why)
 static int begin_next(struct source_stalwart *s, struct source_message *m, struct err *e)
 {
 	struct account_stalwart *a = s->account;
-	struct sample sample;
+	struct sample sample = {.class = CLASS_NONE};
 	struct ranges one = {0};
 	uint32_t number;
 	int rc = ranges_take(&s->todo, 1, &one, e);

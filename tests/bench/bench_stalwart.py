@@ -169,7 +169,8 @@ class Bench:
         for n in range(count):
             words = " ".join(f"word{n}and{i}" for i in range(40))
             time.sleep(random.uniform(0, 3))
-            self.stalwart.decide(True, crlf(f"From: a@b.example\nSubject: {n}\n\n{words}\n".encode()))
+            raw = f"From: a@b.example\nSubject: {n}\n\n{words}\n"
+            self.stalwart.decide(True, crlf(raw.encode()))
             begun = time.monotonic()
             while sum(self.rspamd.learns()) == before + n:
                 if time.monotonic() - begun > GIVE_UP:
