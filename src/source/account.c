@@ -2,15 +2,32 @@
 
 #include <stdlib.h>
 
+/* Is this password known to be wrong? */
+static bool is_given_up(const struct login *l)
+{
+	return l && !l->accepted && l->refused >= LOGIN_REFUSED_MAX;
+}
+
 int account_connect(struct account *a, struct err *e)
 {
 	if (a->connected)
 		return 0;
 	a->slow = false;
+	if (is_given_up(a->login)) {
+		a->refused = true;
+		return err_set(e, ERR_SERVER, ERR_AUTH,
+			       "account %s: not tried: the password was refused for the first "
+			       "%d users; correct it in the impersonate block",
+			       a->name, LOGIN_REFUSED_MAX);
+	}
 	if (a->ops->connect(a, e) == -1) {
 		a->refused = e->kind == ERR_AUTH;
+		if (a->login)
+			a->login->refused += a->refused;
 		return -1;
 	}
+	if (a->login)
+		a->login->accepted = true;
 	a->connected = true;
 	return 0;
 }
@@ -45,6 +62,23 @@ static size_t count_imap(const struct conf *conf)
 static struct account *make_imap(const struct conf *conf, size_t i)
 {
 	return account_imap(&conf->accounts[i]);
+}
+
+/* The accounts of an impersonate block share a log-in. IMAP accounts come first. */
+static int share_logins(const struct conf *conf, struct accounts *out, struct err *e)
+{
+	unsigned blocks = 0;
+
+	for (size_t i = 0; i < conf->n_accounts; i++)
+		if (conf->accounts[i].impersonate > blocks)
+			blocks = conf->accounts[i].impersonate;
+	out->login = calloc(blocks + 1, sizeof *out->login);
+	if (out->login == NULL)
+		return err_no_memory(e);
+	for (size_t i = 0; i < conf->n_accounts; i++)
+		if (conf->accounts[i].impersonate > 0)
+			out->account[i]->login = &out->login[conf->accounts[i].impersonate];
+	return 0;
 }
 
 static size_t count_spools(const struct conf *conf)
@@ -98,7 +132,10 @@ int accounts_open(const struct conf *conf, struct accounts *out, struct err *e)
 			}
 			out->account[out->n++] = a;
 		}
-	return 0;
+	if (share_logins(conf, out, e) == 0)
+		return 0;
+	accounts_free(out);
+	return -1;
 }
 
 int accounts_of_one(struct account *account, struct accounts *out, struct err *e)
@@ -117,5 +154,6 @@ void accounts_free(struct accounts *a)
 	for (size_t i = 0; i < a->n; i++)
 		account_free(a->account[i]);
 	free(a->account);
+	free(a->login);
 	*a = (struct accounts){0};
 }

@@ -64,10 +64,22 @@ struct account_ops {
 	int whole_ms; /* what is new in a folder may be only a part for so long: look again */
 };
 
+/*
+ * Accounts that one password opens, an administrator's. A wrong one is not tried for all of
+ * them: mail servers shut out who does that.
+ */
+struct login {
+	unsigned refused;
+	bool accepted; /* once: then it is right, and who is refused is one user */
+};
+
+enum { LOGIN_REFUSED_MAX = 25 };
+
 struct account {
 	const struct account_ops *ops;
 	const char *name;	     /* borrowed */
 	size_t n;		     /* sources */
+	struct login *login;	     /* borrowed; NULL: it has a password of its own */
 	const struct waiter *waiter; /* borrowed: what to wait through; set by the caller */
 	struct ledger *ledger; /* borrowed: what is known of its messages; set by the caller */
 	int patience;	 /* seconds that the server may be silent until the log-in is done; set
@@ -94,6 +106,7 @@ void account_free(struct account *a);
 struct accounts {
 	struct account **account;
 	size_t n;
+	struct login *login; /* of each impersonate block */
 };
 int accounts_open(const struct conf *conf, struct accounts *out, struct err *e);
 
