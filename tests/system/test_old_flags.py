@@ -337,9 +337,16 @@ class Terminal:
         self.run = subprocess.Popen(
             [script.path, *args], stdin=self.side, stdout=self.side, stderr=self.side,
             start_new_session=True, cwd=script.folder, env=script.environment(),
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            preexec_fn=self._take_terminal)
         self.pid = self.run.pid
         self.out = b""
+
+    @staticmethod
+    def _take_terminal() -> None:
+        """With the signals as in a login shell; who runs tests in the background ignores some."""
+        for sig in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(sig, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self.side)[3] & termios.ECHO)
