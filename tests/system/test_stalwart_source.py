@@ -57,7 +57,7 @@ ledger = "{self.program.ledger}"
 stalwart "{NAME}" {{
     url = "{url or self.stalwart.url}"
     {login}
-    timeout = 1s
+    timeout = 3s
     {lines}
 }}
 {top}""")
