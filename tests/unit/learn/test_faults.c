@@ -176,7 +176,7 @@ static int go(void)
 			  .conf = w.conf,
 			  .output = &w.output.output,
 			  .ledger = w.ledger,
-			  .accounts = {list, COUNT(list)},
+			  .accounts = {.account = list, .n = COUNT(list)},
 			  .rspamd = &w.rspamd.rspamd,
 			  .reporter_key = w.key};
 	int rc;

@@ -127,7 +127,7 @@ static int go(void)
 	run.conf = w.conf;
 	run.output = &w.output.output;
 	run.ledger = w.ledger;
-	run.accounts = (struct accounts){list, ACCOUNTS};
+	run.accounts = (struct accounts){.account = list, .n = ACCOUNTS};
 	run.rspamd = &w.rspamd.rspamd;
 	run.pipeline = w.output.output.learns ? pipeline_new(&parts, false) : NULL;
 	run.expire = (struct expire){.policy = &w.conf->retention,
@@ -579,7 +579,7 @@ static void test_begin_marks(void **state)
 			   .conf = w.conf,
 			   .output = &w.output.output,
 			   .ledger = w.ledger,
-			   .accounts = {list, ACCOUNTS},
+			   .accounts = {.account = list, .n = ACCOUNTS},
 			   .rspamd = &w.rspamd.rspamd};
 	assert_int_equal(run_begin(&run, &e), 0);
 	assert_int_equal(run_all(&run, &e), 0);
