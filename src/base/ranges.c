@@ -199,6 +199,16 @@ bool ranges_has(const struct ranges *s, uint32_t number)
 	return i < s->n && s->range[i].first <= number;
 }
 
+bool ranges_next(const struct ranges *s, uint32_t *number)
+{
+	size_t i = *number < UINT32_MAX ? find(s, *number + 1) : s->n;
+
+	if (i == s->n)
+		return false;
+	*number = s->range[i].first > *number ? s->range[i].first : *number + 1;
+	return true;
+}
+
 uint64_t ranges_count(const struct ranges *s)
 {
 	uint64_t n = 0;

@@ -53,6 +53,9 @@ int ranges_take(struct ranges *s, uint64_t max, struct ranges *taken, struct err
 
 bool ranges_has(const struct ranges *s, uint32_t number);
 
+/* The lowest number of s above *number (0: of all) into *number; false: there is none. */
+bool ranges_next(const struct ranges *s, uint32_t *number);
+
 /* How many numbers are in s. */
 uint64_t ranges_count(const struct ranges *s);
 

@@ -97,11 +97,10 @@ int backlog_decided(struct ledger *l, const struct record_mailbox *box, struct s
 {
 	struct ranges found = {0};
 	int rc = has_changed(s, box) ? source_decided(s, &found, e) : 0;
+	uint32_t id = 0;
 
-	for (size_t i = 0; rc == 0 && i < found.n; i++)
-		for (uint64_t n = found.range[i].first; rc == 0 && n <= found.range[i].last;
-		     n++)
-			rc = decided(l, box, (uint32_t)n, now, e);
+	while (rc == 0 && ranges_next(&found, &id))
+		rc = decided(l, box, id, now, e);
 	ranges_free(&found);
 	return rc;
 }

@@ -39,17 +39,16 @@ static int renew_all(const struct comparison *c, const struct ranges *ids, int64
 		     struct err *e)
 {
 	uint64_t done = 0;
+	uint32_t id = 0;
 
-	for (size_t i = 0; i < ids->n; i++)
-		for (uint64_t n = ids->range[i].first; n <= ids->range[i].last; n++) {
-			uint32_t id = (uint32_t)n;
-			int rc = now ? ledger_replace(c->ledger, c->box, id, now, e)
-				     : ledger_message_del(c->ledger, c->box, id, e);
+	while (ranges_next(ids, &id)) {
+		int rc = now ? ledger_replace(c->ledger, c->box, id, now, e)
+			     : ledger_message_del(c->ledger, c->box, id, e);
 
-			if (rc == -1 ||
-			    (++done % COMMIT_EVERY == 0 && ledger_commit(c->ledger, e) == -1))
-				return -1;
-		}
+		if (rc == -1 ||
+		    (++done % COMMIT_EVERY == 0 && ledger_commit(c->ledger, e) == -1))
+			return -1;
+	}
 	return done > 0 ? ledger_commit(c->ledger, e) : 0;
 }
 

@@ -96,10 +96,11 @@ typedef int each_fn(struct purge *p, uint32_t id, struct err *e);
 
 static int for_each(struct purge *p, const struct ranges *set, each_fn *fn, struct err *e)
 {
-	for (size_t i = 0; i < set->n; i++)
-		for (uint64_t n = set->range[i].first; n <= set->range[i].last; n++)
-			if (fn(p, (uint32_t)n, e) == -1)
-				return -1;
+	uint32_t id = 0;
+
+	while (ranges_next(set, &id))
+		if (fn(p, id, e) == -1)
+			return -1;
 	return 0;
 }
 

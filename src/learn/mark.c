@@ -49,11 +49,11 @@ static int collect(const struct marking *m, uint32_t *id, struct kind k, struct 
 static int record_marked(const struct marking *m, const struct ranges *set, bool bare,
 			 struct err *e)
 {
-	for (size_t i = 0; i < set->n; i++)
-		for (uint64_t n = set->range[i].first; n <= set->range[i].last; n++)
-			if (ledger_advance(m->ledger, m->box, (uint32_t)n, STATE_MARKED, bare,
-					   e) == -1)
-				return -1;
+	uint32_t id = 0;
+
+	while (ranges_next(set, &id))
+		if (ledger_advance(m->ledger, m->box, id, STATE_MARKED, bare, e) == -1)
+			return -1;
 	return ledger_commit(m->ledger, e);
 }
 

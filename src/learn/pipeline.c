@@ -293,25 +293,21 @@ static int leave_aside(struct pipeline *p, struct ranges *aside, struct err *e)
 	static const char given_up[] =
 	    "the connection breaks at it; tried again in the next run";
 	struct ranges ids = *aside;
+	uint32_t id = 0;
+	int rc = 0;
 
 	*aside = (struct ranges){0};
-	for (size_t i = 0; i < ids.n; i++)
-		for (uint64_t n = ids.range[i].first; n <= ids.range[i].last; n++) {
-			struct ledger_copy c = {
-			    .box = &p->in.box, .id = (uint32_t)n, .class = p->in.source->class};
-			bool left = suspect_is_given_up(&p->in.suspect, c.id) ||
-				    p->in.suspect.breaks >= ASIDE_BREAKS;
-			int rc = left ? intake_announce_once(&p->in, &c, OUTCOME_UNREADABLE,
-							     given_up, e)
-				      : ranges_add(aside, c.id, c.id, e);
+	while (rc == 0 && ranges_next(&ids, &id)) {
+		struct ledger_copy c = {
+		    .box = &p->in.box, .id = id, .class = p->in.source->class};
+		bool left = suspect_is_given_up(&p->in.suspect, id) ||
+			    p->in.suspect.breaks >= ASIDE_BREAKS;
 
-			if (rc == -1) {
-				ranges_free(&ids);
-				return -1;
-			}
-		}
+		rc = left ? intake_announce_once(&p->in, &c, OUTCOME_UNREADABLE, given_up, e)
+			  : ranges_add(aside, id, id, e);
+	}
 	ranges_free(&ids);
-	return 0;
+	return rc;
 }
 
 /*

@@ -23,17 +23,15 @@ static int for_each(struct source_spool *s, const struct ranges *ids, each_fn *f
 {
 	for (int p = 0; p < SPOOL_HERE; p++) {
 		struct ranges moved = {0}, rest = {0};
+		uint32_t id = 0;
 		int rc = 0;
 
 		for (size_t i = 0; i < ids->n && rc == 0 && p != (int)to; i++)
 			rc = source_spool_between(&s->in[p], ids->range[i].first,
 						  ids->range[i].last, &moved, e);
-		for (size_t i = 0; i < moved.n && rc == 0; i++)
-			for (uint64_t n = moved.range[i].first;
-			     n <= moved.range[i].last && rc == 0; n++)
-				if (fn(s, (uint32_t)n, (enum spool_place)p, to) == -1)
-					rc = source_spool_broken(
-					    s, "a message that was settled", e);
+		while (rc == 0 && ranges_next(&moved, &id))
+			if (fn(s, id, (enum spool_place)p, to) == -1)
+				rc = source_spool_broken(s, "a message that was settled", e);
 		if (rc == 0 && moved.n > 0)
 			rc = ranges_minus(&s->in[p], &moved, &rest, e);
 		if (rc == 0 && moved.n > 0) {

@@ -386,14 +386,13 @@ static int take_refusal(struct source_imap *s, const struct imap_event *ev, stru
 static void end_metadata(struct source_imap *s, const struct imap_event *ev)
 {
 	struct slice *sl = s->ahead;
+	uint32_t uid = 0;
 
 	sl->command = 0;
-	for (size_t i = 0; i < sl->asked.n; i++)
-		for (uint64_t u = sl->asked.range[i].first; u <= sl->asked.range[i].last; u++)
-			if (!find_entry(sl, (uint32_t)u) && sl->n < SLICE)
-				sl->entry[sl->n++] = (struct entry){.uid = (uint32_t)u,
-								    .state = ENTRY_ASKED,
-								    .command = ev->command};
+	while (ranges_next(&sl->asked, &uid))
+		if (!find_entry(sl, uid) && sl->n < SLICE)
+			sl->entry[sl->n++] = (struct entry){
+			    .uid = uid, .state = ENTRY_ASKED, .command = ev->command};
 }
 
 static int take_end(struct source_imap *s, const struct imap_event *ev, struct err *e)

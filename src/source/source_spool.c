@@ -235,10 +235,11 @@ static int spool_look(struct source *source, const struct ranges *ids, source_si
 {
 	const struct source_spool *s = source_spool_of(source);
 
-	for (size_t i = 0; i < ids->n; i++)
-		for (uint64_t n = ids->range[i].first; n <= ids->range[i].last; n++)
-			if (look_at(s, (uint32_t)n, fn, ctx, e) == -1)
-				return -1;
+	uint32_t id = 0;
+
+	while (ranges_next(ids, &id))
+		if (look_at(s, id, fn, ctx, e) == -1)
+			return -1;
 	return 0;
 }
 

@@ -50,18 +50,18 @@ static int stalwart_look(struct source *source, const struct ranges *ids, source
 {
 	struct samples *known = &source_stalwart_of(source)->account->known;
 
-	for (size_t i = 0; i < ids->n; i++)
-		for (uint64_t n = ids->range[i].first; n <= ids->range[i].last; n++) {
-			struct source_sight sight = {.id = (uint32_t)n};
-			struct sample s;
-			int rc = samples_get(known, sight.id, &s, e);
+	struct source_sight sight = {.id = 0};
 
-			sight.stamp.date = s.date;
-			if (rc == 1 && s.class != CLASS_NONE && fn(ctx, &sight, e) == -1)
-				rc = -1;
-			if (rc == -1)
-				return -1;
-		}
+	while (ranges_next(ids, &sight.id)) {
+		struct sample s;
+		int rc = samples_get(known, sight.id, &s, e);
+
+		sight.stamp.date = s.date;
+		if (rc == 1 && s.class != CLASS_NONE && fn(ctx, &sight, e) == -1)
+			rc = -1;
+		if (rc == -1)
+			return -1;
+	}
 	return 0;
 }
 
@@ -375,31 +375,29 @@ static int add_chain(struct samples *known, uint32_t number, struct ranges *out,
 	return rc == -1 ? -1 : 0;
 }
 
-/* Destroy one batch; numbers is emptied. */
+/* Destroy one batch. */
 static int destroy(struct account_stalwart *a, const struct ranges *numbers, struct err *e)
 {
 	struct stalwart_id *id = calloc(ranges_count(numbers) + 1, sizeof *id);
 	size_t n = 0;
+	uint32_t number = 0;
 	int rc = id ? 0 : err_no_memory(e);
 
-	for (size_t i = 0; rc != -1 && i < numbers->n; i++)
-		for (uint64_t k = numbers->range[i].first;
-		     rc != -1 && k <= numbers->range[i].last; k++) {
-			struct sample s;
+	while (rc != -1 && ranges_next(numbers, &number)) {
+		struct sample s;
 
-			rc = samples_get(&a->known, (uint32_t)k, &s, e);
-			if (rc == 1)
-				snprintf(id[n++].text, sizeof id->text, "%s", s.name);
-		}
+		rc = samples_get(&a->known, number, &s, e);
+		if (rc == 1)
+			snprintf(id[n++].text, sizeof id->text, "%s", s.name);
+	}
 	if (rc != -1 && n > 0)
 		rc = a->server->ops->destroy(a->server, id, n, e);
 	free(id);
 	if (rc != -1) /* who does not see others' samples is told that they are gone */
 		rc = must_see(a, e);
-	for (size_t i = 0; rc != -1 && i < numbers->n; i++)
-		for (uint64_t k = numbers->range[i].first;
-		     rc != -1 && k <= numbers->range[i].last; k++)
-			rc = samples_drop(&a->known, (uint32_t)k, e);
+	number = 0;
+	while (rc != -1 && ranges_next(numbers, &number))
+		rc = samples_drop(&a->known, number, e);
 	return rc == -1 ? -1 : 0;
 }
 
@@ -412,12 +410,11 @@ static int stalwart_remove(struct source *source, struct ranges *ids,
 	(void)how;
 	while (rc == 0 && ids->n > 0) {
 		struct ranges part = {0}, all = {0};
+		uint32_t number = 0;
 
 		rc = ranges_take(ids, STALWART_GET_MAX, &part, e);
-		for (size_t i = 0; rc == 0 && i < part.n; i++)
-			for (uint64_t k = part.range[i].first;
-			     rc == 0 && k <= part.range[i].last; k++)
-				rc = add_chain(&a->known, (uint32_t)k, &all, e);
+		while (rc == 0 && ranges_next(&part, &number))
+			rc = add_chain(&a->known, number, &all, e);
 		if (rc == 0)
 			rc = destroy(a, &all, e);
 		ranges_free(&part);

@@ -233,11 +233,25 @@ static void test_append_edges(void **state)
 	ranges_free(&s);
 }
 
+/* One after the other, and none behind them. */
+static void next_are(const struct ranges *s, size_t n, const uint32_t *number)
+{
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		assert_true(ranges_next(s, &at));
+		assert_int_equal(at, number[i]);
+	}
+	assert_false(ranges_next(s, &at));
+}
+
 static void test_edges(void **state)
 {
 	struct ranges s = {0}, low = {0}, high = {0};
+	uint32_t between = 77;
 
 	(void)state;
+	next_are(&s, 0, NULL);
 	assert_int_equal(ranges_add(&s, UINT32_MAX, UINT32_MAX, &e), 0);
 	assert_int_equal(ranges_add(&s, 1, 1, &e), 0);
 	assert_int_equal(ranges_add(&s, UINT32_MAX - 1, UINT32_MAX - 1, &e), 0);
@@ -245,6 +259,9 @@ static void test_edges(void **state)
 	assert_true(ranges_has(&s, UINT32_MAX));
 	assert_false(ranges_has(&s, UINT32_MAX - 2));
 	assert_false(ranges_has(&s, 0));
+	next_are(&s, 3, (const uint32_t[]){1, UINT32_MAX - 1, UINT32_MAX});
+	assert_true(ranges_next(&s, &between));
+	assert_int_equal(between, UINT32_MAX - 1);
 	assert_int_equal(ranges_add(&s, 2, UINT32_MAX, &e), 0);
 	model_check_text(&s, "1:4294967295");
 	assert_int_equal(ranges_count(&s), UINT32_MAX);
@@ -258,6 +275,7 @@ static void test_edges(void **state)
 	assert_int_equal(s.n, 0);
 	assert_int_equal(ranges_add(&s, 9, 3, &e), 0); /* either way round */
 	model_check_text(&s, "3:9");
+	next_are(&s, 7, (const uint32_t[]){3, 4, 5, 6, 7, 8, 9});
 	ranges_clear(&s);
 	assert_int_equal(ranges_count(&s), 0);
 	assert_true(s.size > 0);
