@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ledger/bytes.h"
+
 /* Every record begins with the version of its own layout. */
 enum {
 	LAYOUT = 2,
@@ -17,29 +19,6 @@ enum {
 	FLAG_PASSED = 2, /* of a mailbox */
 };
 
-struct writer {
-	unsigned char *p;
-};
-
-struct reader {
-	const unsigned char *p;
-};
-
-static void put(struct writer *w, uint64_t n, int bytes)
-{
-	for (int i = bytes - 1; i >= 0; i--)
-		*w->p++ = (unsigned char)(n >> (8 * i));
-}
-
-static uint64_t take(struct reader *r, int bytes)
-{
-	uint64_t n = 0;
-
-	for (int i = 0; i < bytes; i++)
-		n = n << 8 | *r->p++;
-	return n;
-}
-
 const char *record_state_name(enum record_state s)
 {
 	static const char *const names[STATES] = {"pending", "submitted", "settled",
@@ -53,7 +32,7 @@ static void put_words(struct writer *w, const char *words)
 {
 	size_t n = strnlen(words, RECORD_ANSWER_MAX);
 
-	put(w, n, 1);
+	bytes_put(w, n, 1);
 	memcpy(w->p, words, n);
 	w->p += n;
 }
@@ -61,7 +40,7 @@ static void put_words(struct writer *w, const char *words)
 /* Read the same from left bytes; returns the number of bytes read, 0 if it is malformed. */
 static size_t take_words(struct reader *in, size_t left, char words[RECORD_ANSWER_MAX + 1])
 {
-	size_t n = left > 0 ? (size_t)take(in, 1) : 0;
+	size_t n = left > 0 ? (size_t)bytes_take(in, 1) : 0;
 
 	if (left == 0 || n > RECORD_ANSWER_MAX || left < n + 1 || memchr(in->p, '\0', n))
 		return 0;
@@ -75,16 +54,16 @@ size_t record_message_encode(const struct record_message *r, unsigned char *out)
 {
 	struct writer w = {out};
 
-	put(&w, LAYOUT, 1);
-	put(&w, r->state, 1);
-	put(&w, r->outcome, 1);
-	put(&w, r->class, 1);
-	put(&w, r->tries > 255 ? 255 : r->tries, 1);
-	put(&w, r->bare ? FLAG_BARE : 0, 1);
-	put(&w, (uint64_t)r->changed_at, 8);
-	put(&w, (uint64_t)r->verdict_at, 8);
-	put(&w, r->stamp.size, 4);
-	put(&w, (uint64_t)r->stamp.date, 8);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, r->state, 1);
+	bytes_put(&w, r->outcome, 1);
+	bytes_put(&w, r->class, 1);
+	bytes_put(&w, r->tries > 255 ? 255 : r->tries, 1);
+	bytes_put(&w, r->bare ? FLAG_BARE : 0, 1);
+	bytes_put(&w, (uint64_t)r->changed_at, 8);
+	bytes_put(&w, (uint64_t)r->verdict_at, 8);
+	bytes_put(&w, r->stamp.size, 4);
+	bytes_put(&w, (uint64_t)r->stamp.date, 8);
 	memcpy(w.p, r->digest.bytes, DIGEST_SIZE);
 	w.p += DIGEST_SIZE;
 	put_words(&w, r->words);
@@ -110,17 +89,17 @@ bool record_message_decode(const void *data, size_t len, struct record_message *
 	if (!old && (len < MESSAGE_HEAD || in.p[0] != LAYOUT))
 		return false;
 	in.p++;
-	r->state = (enum record_state)take(&in, 1);
-	r->outcome = (enum outcome)take(&in, 1);
-	r->class = (enum mail_class)take(&in, 1);
-	r->tries = (unsigned)take(&in, 1);
-	flags = old ? 0 : take(&in, 1);
+	r->state = (enum record_state)bytes_take(&in, 1);
+	r->outcome = (enum outcome)bytes_take(&in, 1);
+	r->class = (enum mail_class)bytes_take(&in, 1);
+	r->tries = (unsigned)bytes_take(&in, 1);
+	flags = old ? 0 : bytes_take(&in, 1);
 	r->bare = flags == FLAG_BARE;
-	r->changed_at = (int64_t)take(&in, 8);
+	r->changed_at = (int64_t)bytes_take(&in, 8);
 	if (!old) {
-		r->verdict_at = (int64_t)take(&in, 8);
-		r->stamp.size = (uint32_t)take(&in, 4);
-		r->stamp.date = (int64_t)take(&in, 8);
+		r->verdict_at = (int64_t)bytes_take(&in, 8);
+		r->stamp.size = (uint32_t)bytes_take(&in, 4);
+		r->stamp.date = (int64_t)bytes_take(&in, 8);
 	}
 	memcpy(r->digest.bytes, in.p, DIGEST_SIZE);
 	in.p += DIGEST_SIZE;
@@ -137,29 +116,29 @@ size_t record_digest_encode(const struct record_digest *r, unsigned char *out)
 {
 	struct writer w = {out};
 
-	put(&w, LAYOUT, 1);
-	put(&w, r->class, 1);
-	put(&w, r->outcome, 1);
-	put(&w, r->in_doubt, 1);
-	put(&w, r->flips, 4);
-	put(&w, r->copies, 4);
-	put(&w, (uint64_t)r->first_seen, 8);
-	put(&w, (uint64_t)r->last_seen, 8);
-	put(&w, (uint64_t)r->verdict_at, 8);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, r->class, 1);
+	bytes_put(&w, r->outcome, 1);
+	bytes_put(&w, r->in_doubt, 1);
+	bytes_put(&w, r->flips, 4);
+	bytes_put(&w, r->copies, 4);
+	bytes_put(&w, (uint64_t)r->first_seen, 8);
+	bytes_put(&w, (uint64_t)r->last_seen, 8);
+	bytes_put(&w, (uint64_t)r->verdict_at, 8);
 	put_words(&w, r->answer);
-	put(&w, r->n_reporters, 1);
+	bytes_put(&w, r->n_reporters, 1);
 	for (size_t i = 0; i < r->n_reporters; i++) {
 		memcpy(w.p, r->reporter[i].who, RECORD_REPORTER_SIZE);
 		w.p += RECORD_REPORTER_SIZE;
-		put(&w, r->reporter[i].class, 1);
-		put(&w, (uint64_t)r->reporter[i].at, 8);
+		bytes_put(&w, r->reporter[i].class, 1);
+		bytes_put(&w, (uint64_t)r->reporter[i].at, 8);
 	}
 	return (size_t)(w.p - out);
 }
 
 static bool reporters_decode(struct reader *in, size_t len, struct record_digest *r)
 {
-	r->n_reporters = (size_t)take(in, 1);
+	r->n_reporters = (size_t)bytes_take(in, 1);
 	if (r->n_reporters > RECORD_REPORTERS_MAX ||
 	    len != 1 + r->n_reporters * REPORTER_RECORD)
 		return false;
@@ -168,8 +147,8 @@ static bool reporters_decode(struct reader *in, size_t len, struct record_digest
 
 		memcpy(x->who, in->p, RECORD_REPORTER_SIZE);
 		in->p += RECORD_REPORTER_SIZE;
-		x->class = (enum mail_class)take(in, 1);
-		x->at = (int64_t)take(in, 8);
+		x->class = (enum mail_class)bytes_take(in, 1);
+		x->at = (int64_t)bytes_take(in, 8);
 		if (x->class != CLASS_SPAM && x->class != CLASS_HAM)
 			return false;
 	}
@@ -186,17 +165,17 @@ bool record_digest_decode(const void *data, size_t len, struct record_digest *r)
 	if (len < head + 1 || (!old && in.p[0] != LAYOUT))
 		return false;
 	in.p++;
-	r->class = (enum mail_class)take(&in, 1);
-	r->outcome = (enum outcome)take(&in, 1);
-	doubt = old ? 0 : (unsigned)take(&in, 1);
+	r->class = (enum mail_class)bytes_take(&in, 1);
+	r->outcome = (enum outcome)bytes_take(&in, 1);
+	doubt = old ? 0 : (unsigned)bytes_take(&in, 1);
 	r->in_doubt = doubt > 0;
-	r->flips = (unsigned)take(&in, 4);
-	r->copies = (unsigned)take(&in, 4);
+	r->flips = (unsigned)bytes_take(&in, 4);
+	r->copies = (unsigned)bytes_take(&in, 4);
 	if (old)
-		(void)take(&in, 4); /* the number of a run */
-	r->first_seen = (int64_t)take(&in, 8);
-	r->last_seen = (int64_t)take(&in, 8);
-	r->verdict_at = (int64_t)take(&in, 8);
+		(void)bytes_take(&in, 4); /* the number of a run */
+	r->first_seen = (int64_t)bytes_take(&in, 8);
+	r->last_seen = (int64_t)bytes_take(&in, 8);
+	r->verdict_at = (int64_t)bytes_take(&in, 8);
 	n = take_words(&in, len - head, r->answer);
 	/* A report that was not confirmed in time has no influence on later ones. */
 	if (r->outcome == OUTCOME_UNCONFIRMED)
@@ -225,16 +204,16 @@ size_t record_mailbox_encode(const struct record_mailbox *r, unsigned char *out)
 {
 	struct writer w = {out};
 
-	put(&w, LAYOUT, 1);
-	put(&w, r->number, 4);
-	put(&w, r->identity, 4);
-	put(&w, r->next, 4);
-	put(&w, r->high_next, 4);
-	put(&w, r->version, 8);
-	put(&w, r->high_version, 8);
-	put(&w, r->target, 8);
-	put(&w, r->left, 4);
-	put(&w, (r->whole ? FLAG_WHOLE : 0) | (r->passed ? FLAG_PASSED : 0), 1);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, r->number, 4);
+	bytes_put(&w, r->identity, 4);
+	bytes_put(&w, r->next, 4);
+	bytes_put(&w, r->high_next, 4);
+	bytes_put(&w, r->version, 8);
+	bytes_put(&w, r->high_version, 8);
+	bytes_put(&w, r->target, 8);
+	bytes_put(&w, r->left, 4);
+	bytes_put(&w, (r->whole ? FLAG_WHOLE : 0) | (r->passed ? FLAG_PASSED : 0), 1);
 	return MAILBOX_SIZE;
 }
 
@@ -248,18 +227,18 @@ bool record_mailbox_decode(const void *data, size_t len, struct record_mailbox *
 	if (!old && (len != MAILBOX_SIZE || in.p[0] != LAYOUT))
 		return false;
 	in.p++;
-	r->number = (uint32_t)take(&in, 4);
-	r->identity = (uint32_t)take(&in, 4);
-	r->next = r->high_next = (uint32_t)take(&in, 4);
+	r->number = (uint32_t)bytes_take(&in, 4);
+	r->identity = (uint32_t)bytes_take(&in, 4);
+	r->next = r->high_next = (uint32_t)bytes_take(&in, 4);
 	if (!old)
-		r->high_next = (uint32_t)take(&in, 4);
-	r->version = r->high_version = take(&in, 8);
+		r->high_next = (uint32_t)bytes_take(&in, 4);
+	r->version = r->high_version = bytes_take(&in, 8);
 	if (!old) {
-		r->high_version = take(&in, 8);
-		r->target = take(&in, 8);
-		r->left = (uint32_t)take(&in, 4);
+		r->high_version = bytes_take(&in, 8);
+		r->target = bytes_take(&in, 8);
+		r->left = (uint32_t)bytes_take(&in, 4);
 	}
-	flags = take(&in, 1);
+	flags = bytes_take(&in, 1);
 	r->whole = flags & FLAG_WHOLE;
 	r->passed = old ? r->next > 1 : (flags & FLAG_PASSED) != 0;
 	return flags <= (old ? FLAG_WHOLE : FLAG_WHOLE | FLAG_PASSED);
@@ -269,7 +248,7 @@ size_t record_u32_encode(uint32_t n, unsigned char *out)
 {
 	struct writer w = {out};
 
-	put(&w, n, 4);
+	bytes_put(&w, n, 4);
 	return 4;
 }
 
@@ -279,7 +258,7 @@ bool record_u32_decode(const void *data, size_t len, uint32_t *n)
 
 	if (len != 4)
 		return false;
-	*n = (uint32_t)take(&in, 4);
+	*n = (uint32_t)bytes_take(&in, 4);
 	return true;
 }
 
@@ -288,9 +267,9 @@ void record_message_key(uint32_t mailbox, uint32_t identity, uint32_t id,
 {
 	struct writer w = {out};
 
-	put(&w, mailbox, 4);
-	put(&w, identity, 4);
-	put(&w, id, 4);
+	bytes_put(&w, mailbox, 4);
+	bytes_put(&w, identity, 4);
+	bytes_put(&w, id, 4);
 }
 
 bool record_message_key_decode(const void *data, size_t len, uint32_t *mailbox,
@@ -300,9 +279,9 @@ bool record_message_key_decode(const void *data, size_t len, uint32_t *mailbox,
 
 	if (len != RECORD_MESSAGE_KEY)
 		return false;
-	*mailbox = (uint32_t)take(&in, 4);
-	*identity = (uint32_t)take(&in, 4);
-	*id = (uint32_t)take(&in, 4);
+	*mailbox = (uint32_t)bytes_take(&in, 4);
+	*identity = (uint32_t)bytes_take(&in, 4);
+	*id = (uint32_t)bytes_take(&in, 4);
 	return true;
 }
 

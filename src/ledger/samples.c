@@ -1,9 +1,9 @@
 #include "ledger/samples.h"
 
-#include <endian.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "ledger/bytes.h"
 #include "ledger/ledger_priv.h"
 
 /*
@@ -20,133 +20,76 @@ enum {
 	SAMPLE_MAX = SAMPLE_HEAD + 2 * (SAMPLE_WORD_MAX + 1) + SAMPLE_BLOB_MAX + 1,
 };
 
-struct key {
-	char text[STORE_KEY_MAX];
-	size_t len;
-};
-
-static void key_begin(struct key *k, const char *server, char kind)
+static void number_key(struct account_key *k, const char *server, uint32_t number)
 {
-	k->len = strnlen(server, CONF_MAX_NAME);
-	memcpy(k->text, server, k->len);
-	k->text[k->len++] = '\0';
-	k->text[k->len++] = kind;
+	account_key_begin(k, server, 'n');
+	account_key_add_number(k, number, sizeof number);
 }
 
-static void key_add(struct key *k, const void *data, size_t len)
+static void name_key(struct account_key *k, const char *server, const char *name)
 {
-	memcpy(k->text + k->len, data, len);
-	k->len += len;
+	account_key_begin(k, server, 'i');
+	account_key_add(k, name, strnlen(name, SAMPLE_WORD_MAX));
 }
 
-static struct store_value value_of(const struct key *k)
+static void blob_key(struct account_key *k, const char *server, const struct sample *s)
 {
-	return (struct store_value){k->text, k->len};
-}
-
-static void number_key(struct key *k, const char *server, uint32_t number)
-{
-	uint32_t n = htobe32(number);
-
-	key_begin(k, server, 'n');
-	key_add(k, &n, sizeof n);
-}
-
-static void name_key(struct key *k, const char *server, const char *name)
-{
-	key_begin(k, server, 'i');
-	key_add(k, name, strnlen(name, SAMPLE_WORD_MAX));
-}
-
-static void blob_key(struct key *k, const char *server, const struct sample *s)
-{
-	key_begin(k, server, 'b');
-	key_add(k, s->account, strlen(s->account) + 1);
-	key_add(k, s->blob, strlen(s->blob));
+	account_key_begin(k, server, 'b');
+	account_key_add(k, s->account, strlen(s->account) + 1);
+	account_key_add(k, s->blob, strlen(s->blob));
 }
 
 /* ---- the server ---- */
 
-static void put32(unsigned char **p, uint32_t n)
-{
-	n = htobe32(n);
-	memcpy(*p, &n, sizeof n);
-	*p += sizeof n;
-}
-
-static uint32_t take32(const unsigned char **p)
-{
-	uint32_t n;
-
-	memcpy(&n, *p, sizeof n);
-	*p += sizeof n;
-	return be32toh(n);
-}
-
-static void put64(unsigned char **p, int64_t n)
-{
-	uint64_t u = htobe64((uint64_t)n);
-
-	memcpy(*p, &u, sizeof u);
-	*p += sizeof u;
-}
-
-static int64_t take64(const unsigned char **p)
-{
-	uint64_t u;
-
-	memcpy(&u, *p, sizeof u);
-	*p += sizeof u;
-	return (int64_t)be64toh(u);
-}
-
 static int put_head(struct samples *s, struct err *e)
 {
-	unsigned char value[HEAD_SIZE], *p = value;
-	struct key key;
+	unsigned char value[HEAD_SIZE];
+	struct writer w = {value};
+	struct account_key key;
 
-	*p++ = LAYOUT;
-	put32(&p, s->identity);
-	put32(&p, s->next);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, s->identity, 4);
+	bytes_put(&w, s->next, 4);
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
-		put32(&p, s->count[c]);
-	put64(&p, s->newest);
-	put64(&p, s->walked);
-	key_begin(&key, s->server, 'h');
-	return ledger_put(s->ledger, STORE_SAMPLE, value_of(&key),
+		bytes_put(&w, s->count[c], 4);
+	bytes_put(&w, (uint64_t)s->newest, 8);
+	bytes_put(&w, (uint64_t)s->walked, 8);
+	account_key_begin(&key, s->server, 'h');
+	return ledger_put(s->ledger, STORE_SAMPLE, account_key_value(&key),
 			  (struct store_value){value, sizeof value}, e);
 }
 
 static bool take_head(struct samples *s, struct store_value v)
 {
-	const unsigned char *p = v.data;
+	struct reader in = {v.data};
 
-	if (v.len != HEAD_SIZE || *p++ != LAYOUT)
+	if (v.len != HEAD_SIZE || bytes_take(&in, 1) != LAYOUT)
 		return false;
-	s->identity = take32(&p);
-	s->next = take32(&p);
+	s->identity = (uint32_t)bytes_take(&in, 4);
+	s->next = (uint32_t)bytes_take(&in, 4);
 	for (int c = CLASS_NONE; c <= CLASS_HAM; c++)
-		s->count[c] = take32(&p);
-	s->newest = take64(&p);
-	s->walked = take64(&p);
+		s->count[c] = (uint32_t)bytes_take(&in, 4);
+	s->newest = (int64_t)bytes_take(&in, 8);
+	s->walked = (int64_t)bytes_take(&in, 8);
 	return s->identity != 0 && s->next != 0;
 }
 
-static int get(struct samples *s, const struct key *k, struct store_value *v, struct err *e)
+static int get(struct samples *s, const struct account_key *k, struct store_value *v,
+	       struct err *e)
 {
 	struct store *store = ledger_store(s->ledger);
 
-	return store->ops->get(store, STORE_SAMPLE, value_of(k), v, e);
+	return store->ops->get(store, STORE_SAMPLE, account_key_value(k), v, e);
 }
 
 int samples_load(struct samples *s, struct ledger *l, const char *server, struct err *e)
 {
 	struct store_value v;
-	struct key key;
+	struct account_key key;
 	int rc;
 
 	*s = (struct samples){.ledger = l, .server = server, .next = 1};
-	key_begin(&key, server, 'h');
+	account_key_begin(&key, server, 'h');
 	rc = get(s, &key, &v, e);
 	if (rc == 1 && !take_head(s, v))
 		return ledger_damaged("server", e);
@@ -169,52 +112,53 @@ uint64_t samples_total(const struct samples *s)
 static size_t encode(const struct sample *s, unsigned char *out)
 {
 	const char *const words[] = {s->name, s->account, s->blob};
-	unsigned char *p = out;
+	struct writer w = {out};
 
-	*p++ = LAYOUT;
-	*p++ = (unsigned char)s->class;
-	put32(&p, s->older);
-	put64(&p, s->date);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, s->class, 1);
+	bytes_put(&w, s->older, 4);
+	bytes_put(&w, (uint64_t)s->date, 8);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		size_t n = strlen(words[i]) + 1;
 
-		memcpy(p, words[i], n);
-		p += n;
+		memcpy(w.p, words[i], n);
+		w.p += n;
 	}
-	return (size_t)(p - out);
+	return (size_t)(w.p - out);
 }
 
 /* A word with its NUL, which fits into size bytes. */
-static bool take_word(const unsigned char **p, const unsigned char *end, char *out, size_t size)
+static bool take_word(struct reader *in, const unsigned char *end, char *out, size_t size)
 {
-	const unsigned char *nul = memchr(*p, '\0', (size_t)(end - *p));
-	size_t n = nul ? (size_t)(nul - *p) + 1 : 0;
+	const unsigned char *nul = memchr(in->p, '\0', (size_t)(end - in->p));
+	size_t n = nul ? (size_t)(nul - in->p) + 1 : 0;
 
 	if (n == 0 || n > size)
 		return false;
-	memcpy(out, *p, n);
-	*p += n;
+	memcpy(out, in->p, n);
+	in->p += n;
 	return true;
 }
 
 static bool decode(struct store_value v, struct sample *out)
 {
-	const unsigned char *p = v.data, *end = p + v.len;
+	struct reader in = {v.data};
+	const unsigned char *end = in.p + v.len;
 
-	if (v.len < SAMPLE_HEAD || *p++ != LAYOUT || *p > CLASS_HAM)
+	if (v.len < SAMPLE_HEAD || bytes_take(&in, 1) != LAYOUT || *in.p > CLASS_HAM)
 		return false;
-	out->class = (enum mail_class) * p++;
-	out->older = take32(&p);
-	out->date = take64(&p);
-	return take_word(&p, end, out->name, sizeof out->name) &&
-	       take_word(&p, end, out->account, sizeof out->account) &&
-	       take_word(&p, end, out->blob, sizeof out->blob) && p == end;
+	out->class = (enum mail_class)bytes_take(&in, 1);
+	out->older = (uint32_t)bytes_take(&in, 4);
+	out->date = (int64_t)bytes_take(&in, 8);
+	return take_word(&in, end, out->name, sizeof out->name) &&
+	       take_word(&in, end, out->account, sizeof out->account) &&
+	       take_word(&in, end, out->blob, sizeof out->blob) && in.p == end;
 }
 
 int samples_get(struct samples *s, uint32_t number, struct sample *out, struct err *e)
 {
 	struct store_value v;
-	struct key key;
+	struct account_key key;
 	int rc;
 
 	*out = (struct sample){.class = CLASS_NONE};
@@ -229,35 +173,51 @@ int samples_next(struct samples *s, uint32_t *number, struct sample *out, struct
 {
 	struct store *store = ledger_store(s->ledger);
 	struct store_value k, v;
-	const unsigned char *p;
-	struct key key;
+	struct account_key key;
+	struct reader in;
 	int rc;
 
 	*out = (struct sample){.class = CLASS_NONE};
 	if (*number == UINT32_MAX)
 		return 0;
 	number_key(&key, s->server, *number + 1);
-	k = value_of(&key);
+	k = account_key_value(&key);
 	rc = store->ops->seek(store, STORE_SAMPLE, &k, &v, e);
 	if (rc != 1 || k.len != key.len ||
 	    memcmp(k.data, key.text, key.len - sizeof *number) != 0)
 		return rc == -1 ? -1 : 0;
-	p = (const unsigned char *)k.data + key.len - sizeof *number;
-	*number = take32(&p);
+	in.p = (const unsigned char *)k.data + key.len - sizeof *number;
+	*number = (uint32_t)bytes_take(&in, sizeof *number);
 	return decode(v, out) ? 1 : ledger_damaged("sample", e);
+}
+
+/* The number that stands under this key: 1 and *number, 0 or -1. */
+static int get_number(struct samples *s, const struct account_key *key, uint32_t *number,
+		      struct err *e)
+{
+	struct store_value v;
+	int rc = get(s, key, &v, e);
+
+	if (rc == 1 && !record_u32_decode(v.data, v.len, number))
+		return ledger_damaged("sample", e);
+	return rc;
 }
 
 int samples_find(struct samples *s, const char *name, uint32_t *number, struct err *e)
 {
-	struct store_value v;
-	struct key key;
-	int rc;
+	struct account_key key;
 
 	name_key(&key, s->server, name);
-	rc = get(s, &key, &v, e);
-	if (rc == 1 && !record_u32_decode(v.data, v.len, number))
-		return ledger_damaged("sample", e);
-	return rc;
+	return get_number(s, &key, number, e);
+}
+
+int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
+		     struct err *e)
+{
+	struct account_key key;
+
+	blob_key(&key, s->server, sample);
+	return get_number(s, &key, number, e);
 }
 
 int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct err *e)
@@ -281,12 +241,13 @@ int samples_waiting(struct samples *s, struct ledger *other, uint64_t *n, struct
 
 /* ---- changes ---- */
 
-static int put_number(struct samples *s, const struct key *key, uint32_t number, struct err *e)
+static int put_number(struct samples *s, const struct account_key *key, uint32_t number,
+		      struct err *e)
 {
 	unsigned char value[sizeof number];
 	size_t len = record_u32_encode(number, value);
 
-	return ledger_put(s->ledger, STORE_SAMPLE, value_of(key),
+	return ledger_put(s->ledger, STORE_SAMPLE, account_key_value(key),
 			  (struct store_value){value, len}, e);
 }
 
@@ -294,25 +255,11 @@ static int put_sample(struct samples *s, uint32_t number, const struct sample *s
 		      struct err *e)
 {
 	unsigned char value[SAMPLE_MAX];
-	struct key key;
+	struct account_key key;
 
 	number_key(&key, s->server, number);
-	return ledger_put(s->ledger, STORE_SAMPLE, value_of(&key),
+	return ledger_put(s->ledger, STORE_SAMPLE, account_key_value(&key),
 			  (struct store_value){value, encode(sample, value)}, e);
-}
-
-int samples_decision(struct samples *s, const struct sample *sample, uint32_t *number,
-		     struct err *e)
-{
-	struct store_value v;
-	struct key key;
-	int rc;
-
-	blob_key(&key, s->server, sample);
-	rc = get(s, &key, &v, e);
-	if (rc == 1 && !record_u32_decode(v.data, v.len, number))
-		return ledger_damaged("sample", e);
-	return rc;
 }
 
 /*
@@ -323,7 +270,7 @@ static int chain(struct samples *s, struct sample *sample, uint32_t number, bool
 		 struct err *e)
 {
 	struct sample last;
-	struct key key;
+	struct account_key key;
 	uint32_t n = 0;
 	int rc = samples_decision(s, sample, &n, e);
 
@@ -347,7 +294,7 @@ static int chain(struct samples *s, struct sample *sample, uint32_t number, bool
 int samples_add(struct samples *s, struct sample *sample, bool overruled, struct err *e)
 {
 	uint32_t number = s->next;
-	struct key key;
+	struct account_key key;
 
 	if (number == UINT32_MAX)
 		return err_set(e, ERR_SERVER, ERR_LOCAL,
@@ -389,13 +336,13 @@ static int unchain(struct samples *s, uint32_t number, const struct sample *samp
 		   struct err *e)
 {
 	struct sample above;
-	struct key key;
+	struct account_key key;
 	uint32_t n;
 	int rc = samples_decision(s, sample, &n, e);
 
 	if (rc == 1 && n == number) {
 		blob_key(&key, s->server, sample);
-		return ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e);
+		return ledger_del(s->ledger, STORE_SAMPLE, account_key_value(&key), e);
 	}
 	while (rc == 1 && (rc = samples_get(s, n, &above, e)) == 1 && above.older != 0) {
 		if (above.older == number) {
@@ -410,7 +357,7 @@ static int unchain(struct samples *s, uint32_t number, const struct sample *samp
 int samples_drop(struct samples *s, uint32_t number, struct err *e)
 {
 	struct sample sample;
-	struct key key;
+	struct account_key key;
 	int rc = samples_get(s, number, &sample, e);
 
 	if (rc != 1)
@@ -418,10 +365,10 @@ int samples_drop(struct samples *s, uint32_t number, struct err *e)
 	if (unchain(s, number, &sample, e) == -1)
 		return -1;
 	name_key(&key, s->server, sample.name);
-	if (ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e) == -1)
+	if (ledger_del(s->ledger, STORE_SAMPLE, account_key_value(&key), e) == -1)
 		return -1;
 	number_key(&key, s->server, number);
-	if (ledger_del(s->ledger, STORE_SAMPLE, value_of(&key), e) == -1)
+	if (ledger_del(s->ledger, STORE_SAMPLE, account_key_value(&key), e) == -1)
 		return -1;
 	s->count[sample.class]--;
 	return put_head(s, e);

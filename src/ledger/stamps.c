@@ -1,8 +1,8 @@
 #include "ledger/stamps.h"
 
-#include <endian.h>
 #include <string.h>
 
+#include "ledger/bytes.h"
 #include "ledger/ledger_priv.h"
 
 /* The records are beside those of samples.c; docs/ledger.md has their layout. */
@@ -18,25 +18,13 @@ static const struct store_value cursor_name = {"forget-stamp", 12};
 /* That a filter files mail has the stamp of no message. */
 static const struct record_stamp filter = {0, 0};
 
-struct key {
-	char text[STORE_KEY_MAX + 1];
-	size_t len;
-};
-
-static struct store_value key_of(struct key *k, const char *account,
+static struct store_value key_of(struct account_key *k, const char *account,
 				 const struct record_stamp *stamp)
 {
-	uint32_t size = htobe32(stamp->size);
-	uint64_t date = htobe64((uint64_t)stamp->date);
-
-	k->len = strnlen(account, CONF_MAX_NAME);
-	memcpy(k->text, account, k->len);
-	k->text[k->len++] = '\0';
-	k->text[k->len++] = KIND;
-	memcpy(k->text + k->len, &size, sizeof size);
-	memcpy(k->text + k->len + sizeof size, &date, sizeof date);
-	k->len += STAMP_SIZE;
-	return (struct store_value){k->text, k->len};
+	account_key_begin(k, account, KIND);
+	account_key_add_number(k, stamp->size, 4);
+	account_key_add_number(k, (uint64_t)stamp->date, 8);
+	return account_key_value(k);
 }
 
 /* Is this the key of a stamp, whoever's? Other records may have a name of any length. */
@@ -59,15 +47,14 @@ struct known {
 
 static int decode(struct store_value v, struct known *k, struct err *e)
 {
-	const unsigned char *p = v.data;
-	uint64_t at;
+	struct reader in = {v.data};
 
-	if (v.len != VALUE_SIZE || p[0] != LAYOUT)
+	if (v.len != VALUE_SIZE || bytes_take(&in, 1) != LAYOUT)
 		return ledger_damaged("stamp", e);
-	k->seen = p[1];
-	memcpy(&at, p + 2, sizeof at);
-	k->at = (int64_t)be64toh(at);
-	memcpy(k->by, p + 10, sizeof k->by); /* in no order: only compared */
+	k->seen = (unsigned)bytes_take(&in, 1);
+	k->at = (int64_t)bytes_take(&in, 8);
+	k->by[0] = (uint32_t)bytes_take(&in, 4);
+	k->by[1] = (uint32_t)bytes_take(&in, 4);
 	return 1;
 }
 
@@ -85,9 +72,9 @@ static int get(struct ledger *l, struct store_value key, struct known *k, struct
 static int note(struct ledger *l, const char *account, const struct record_stamp *stamp,
 		unsigned seen, int64_t now, struct err *e)
 {
-	unsigned char value[VALUE_SIZE] = {LAYOUT};
-	uint64_t at = htobe64((uint64_t)now);
-	struct key text;
+	unsigned char value[VALUE_SIZE];
+	struct writer w = {value};
+	struct account_key text;
 	struct store_value key = key_of(&text, account, stamp);
 	struct known k;
 
@@ -96,16 +83,18 @@ static int note(struct ledger *l, const char *account, const struct record_stamp
 	for (unsigned i = 0; i < 2; i++)
 		if ((seen & ~k.seen) & 1U << i)
 			k.by[i] = l->run;
-	value[1] = (unsigned char)(k.seen | seen);
-	memcpy(value + 2, &at, sizeof at);
-	memcpy(value + 10, k.by, sizeof k.by);
+	bytes_put(&w, LAYOUT, 1);
+	bytes_put(&w, k.seen | seen, 1);
+	bytes_put(&w, (uint64_t)now, 8);
+	bytes_put(&w, k.by[0], 4);
+	bytes_put(&w, k.by[1], 4);
 	return ledger_put(l, STORE_SAMPLE, key, (struct store_value){value, sizeof value}, e);
 }
 
 int stamps_get(struct ledger *l, const char *account, const struct record_stamp *stamp,
 	       unsigned *seen, struct err *e)
 {
-	struct key text;
+	struct account_key text;
 	struct known k = {.seen = 0};
 
 	if (stamp->size > 0 && get(l, key_of(&text, account, stamp), &k, e) == -1)
@@ -125,7 +114,7 @@ int stamps_note(struct ledger *l, const char *account, const struct record_stamp
 
 int stamps_filter_files(struct ledger *l, const char *account, bool *files, struct err *e)
 {
-	struct key text;
+	struct account_key text;
 	struct known ignored;
 	int rc = get(l, key_of(&text, account, &filter), &ignored, e);
 
