@@ -2,14 +2,28 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 /* Is this password known to be wrong? */
 static bool is_given_up(const struct login *l)
 {
 	return l && !l->accepted && l->refused >= LOGIN_REFUSED_MAX;
 }
 
+static bool is_hasty(const struct account *a)
+{
+	return a->patience > 0 && a->patience < a->timeout;
+}
+
+int account_timeout(const struct account *a)
+{
+	return is_hasty(a) ? a->patience : a->timeout;
+}
+
 int account_connect(struct account *a, struct err *e)
 {
+	int64_t begun;
+
 	if (a->connected)
 		return 0;
 	a->slow = false;
@@ -20,7 +34,10 @@ int account_connect(struct account *a, struct err *e)
 			       "%d users; correct it in the impersonate block",
 			       a->name, LOGIN_REFUSED_MAX);
 	}
+	begun = clock_ms();
 	if (a->ops->connect(a, e) == -1) {
+		a->slow = is_hasty(a) && e->scope == ERR_SERVER && e->kind != ERR_AUTH &&
+			  clock_ms() - begun >= (int64_t)a->patience * 1000;
 		a->refused = e->kind == ERR_AUTH;
 		if (a->login)
 			a->login->refused += a->refused;

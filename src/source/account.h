@@ -82,13 +82,17 @@ struct account {
 	struct login *login;	     /* borrowed; NULL: it has a password of its own */
 	const struct waiter *waiter; /* borrowed: what to wait through; set by the caller */
 	struct ledger *ledger; /* borrowed: what is known of its messages; set by the caller */
-	int patience;	 /* seconds that the server may be silent until the log-in is done; set
-			  * by the caller; 0: as long as the configuration says */
+	int timeout;	 /* seconds that the server may be silent; 0: there is no server */
+	int patience;	 /* the same until the log-in is done; set by the caller; 0: as long as
+			  * timeout says */
 	bool by_request; /* each request stands for itself: to connect again is no cure */
 	bool connected;
 	bool slow;    /* connect failed, and with more patience it might not have */
 	bool refused; /* the log-in was refused: it is not tried again */
 };
+
+/* How long the server may be silent while it is connected to, in seconds. */
+int account_timeout(const struct account *a);
 
 /* As the slots say; connecting twice is no error. */
 int account_connect(struct account *a, struct err *e);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "imap/imap.h"
 #include "source/listen_imap.h"
 #include "source/source_imap.h"
@@ -18,18 +17,12 @@ struct account_imap {
 static int imap_account_connect(struct account *account, struct err *e)
 {
 	struct account_imap *a = (struct account_imap *)account;
-	bool hasty = account->patience > 0 && account->patience < a->conf->timeout;
-	int64_t begun = clock_ms();
 
 	a->session = *a->conf;
-	if (hasty)
-		a->session.timeout = account->patience;
+	a->session.timeout = account_timeout(account);
 	a->imap = imap_open(&a->session, e);
-	if (a->imap == NULL) {
-		account->slow = hasty && e->scope == ERR_SERVER && e->kind != ERR_AUTH &&
-				clock_ms() - begun >= (int64_t)account->patience * 1000;
+	if (a->imap == NULL)
 		return -1;
-	}
 	a->session.timeout = a->conf->timeout;
 	if (account->waiter)
 		imap_set_waiter(a->imap, account->waiter);
@@ -76,8 +69,10 @@ struct account *account_imap(const struct conf_account *conf)
 
 	if (a == NULL)
 		return NULL;
-	a->account = (struct account){
-	    .ops = &imap_account_ops, .name = conf->name, .n = conf->n_mailboxes};
+	a->account = (struct account){.ops = &imap_account_ops,
+				      .name = conf->name,
+				      .n = conf->n_mailboxes,
+				      .timeout = conf->timeout};
 	a->conf = conf;
 	return &a->account;
 }

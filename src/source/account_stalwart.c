@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
-
 static struct account_stalwart *account_of(struct account *account)
 {
 	return (struct account_stalwart *)account;
@@ -14,20 +12,13 @@ static struct account_stalwart *account_of(struct account *account)
 static int stalwart_connect(struct account *account, struct err *e)
 {
 	struct account_stalwart *a = account_of(account);
-	bool hasty = account->patience > 0 && account->patience < a->conf->timeout;
-	int64_t begun = clock_ms();
 
 	a->session = *a->conf;
-	if (hasty)
-		a->session.timeout = account->patience;
+	a->session.timeout = account_timeout(account);
 	a->looked = false;
 	a->broken = 0;
 	a->server = stalwart_http(&a->session, account->waiter, e);
-	if (a->server)
-		return 0;
-	account->slow = hasty && e->scope == ERR_SERVER && e->kind != ERR_AUTH &&
-			clock_ms() - begun >= (int64_t)account->patience * 1000;
-	return -1;
+	return a->server ? 0 : -1;
 }
 
 static struct source *stalwart_source(struct account *account, size_t i)
@@ -103,8 +94,11 @@ struct account *account_stalwart(const struct conf_stalwart *conf,
 
 	if (a == NULL)
 		return NULL;
-	a->account = (struct account){
-	    .ops = &account_stalwart_ops, .name = conf->name, .n = 1, .by_request = true};
+	a->account = (struct account){.ops = &account_stalwart_ops,
+				      .name = conf->name,
+				      .n = 1,
+				      .timeout = conf->timeout,
+				      .by_request = true};
 	a->conf = conf;
 	a->reports = reports;
 	return &a->account;
