@@ -281,6 +281,26 @@ void secret_forget(struct secret_source *src)
 	*src = (struct secret_source){.kind = SECRET_NONE};
 }
 
+char *secret_line(const struct secret_source *src, const char *what, const char *prefix,
+		  struct err *e)
+{
+	struct secret secret = {0};
+	size_t n = strlen(prefix);
+	char *line;
+
+	if (secret_load(src, what, &secret, e) == -1)
+		return NULL;
+	line = malloc(n + secret.len + 1);
+	if (line) {
+		memcpy(line, prefix, n);
+		memcpy(line + n, secret.text, secret.len + 1);
+	} else {
+		err_no_memory(e);
+	}
+	secret_wipe(&secret);
+	return line;
+}
+
 void secret_wipe(struct secret *s)
 {
 	if (s->text != NULL)

@@ -60,6 +60,13 @@ int secret_load_within(const struct secret_source *src, const char *what, int ti
 /* Free where, and overwrite it if it is the secret itself. *src is SECRET_NONE then. */
 void secret_forget(struct secret_source *src);
 
+/*
+ * Read the secret into one line behind prefix, as a header field has it. Owned by the caller,
+ * who wipes it. NULL with an error as above, or ERR_FATAL/ERR_LOCAL.
+ */
+char *secret_line(const struct secret_source *src, const char *what, const char *prefix,
+		  struct err *e);
+
 /* Overwrite and free the secret, which may be empty. */
 void secret_wipe(struct secret *s);
 

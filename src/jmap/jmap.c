@@ -614,23 +614,14 @@ static bool add_header(struct jmap *j, const char *line)
 
 static int load_key(struct jmap *j, struct err *e)
 {
-	static const char field[] = "Authorization: Bearer ";
-	struct secret secret = {0};
-	char *line;
+	char *line = secret_line(&j->conf->key, "stalwart", "Authorization: Bearer ", e);
 	bool good;
 
-	if (secret_load(&j->conf->key, "stalwart", &secret, e) == -1)
+	if (line == NULL)
 		return -1;
-	line = malloc(sizeof field + secret.len);
-	good = line != NULL;
-	if (good) {
-		memcpy(line, field, sizeof field - 1);
-		memcpy(line + sizeof field - 1, secret.text, secret.len + 1);
-		good = add_header(j, line);
-		OPENSSL_cleanse(line, sizeof field + secret.len);
-	}
+	good = add_header(j, line);
+	OPENSSL_cleanse(line, strlen(line));
 	free(line);
-	secret_wipe(&secret);
 	return good ? 0 : err_no_memory(e);
 }
 

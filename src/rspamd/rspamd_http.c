@@ -154,20 +154,10 @@ static void slot_close(struct rspamd_http *r, struct slot *s)
 
 static int load_password(struct rspamd_http *r, struct err *e)
 {
-	static const char field[] = "Password: ";
-	struct secret secret = {0};
-
 	if (r->conf->password.kind == SECRET_NONE)
 		return 0;
-	if (secret_load(&r->conf->password, "rspamd", &secret, e) == -1)
-		return -1;
-	r->password = malloc(sizeof field + secret.len);
-	if (r->password) {
-		memcpy(r->password, field, sizeof field - 1);
-		memcpy(r->password + sizeof field - 1, secret.text, secret.len + 1);
-	}
-	secret_wipe(&secret);
-	return r->password ? 0 : err_no_memory(e);
+	r->password = secret_line(&r->conf->password, "rspamd", "Password: ", e);
+	return r->password ? 0 : -1;
 }
 
 static void http_close(struct rspamd *rspamd)
