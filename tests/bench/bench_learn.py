@@ -25,7 +25,7 @@ from measure import Cost, median, run, say, table  # noqa: E402
 
 import corpus  # noqa: E402
 from program import Program  # noqa: E402
-from servers import HOST, Stack, crlf  # noqa: E402
+from servers import HOST, Rspamd, Stack, crlf  # noqa: E402
 
 ACCOUNTS = {"spam": "spam@example.org", "ham": "ham@example.org"}
 MARKS = "($LearnedSpam $LearnedHam $LearnSkipped)"
@@ -57,16 +57,16 @@ def folder(path: Path) -> Mails:
                    for file in sorted((path / kind).iterdir())] for kind in ACCOUNTS}
 
 
-class Bench:
-    """The same mail in a mailbox of each account, and in files."""
+class Contest:
+    """The same mail for both, rspamd's memory flushed before each."""
 
-    def __init__(self, stack: Stack, place: Path, mails: Mails) -> None:
-        self.stack = stack
+    program: Program
+
+    def __init__(self, rspamd: Rspamd, place: Path, mails: Mails) -> None:
+        """Also puts the mail into files, for rspamc."""
+        self.rspamd = rspamd
         self.count = sum(map(len, mails.values()))
         self.files: dict[str, list[str]] = {}
-        self.program = Program(place)
-        self.program.configure(stack, rspamd=f"connections = {REQUESTS}")
-        stack.dovecot.clear()
         for kind, raws in mails.items():
             (place / kind).mkdir()
             self.files[kind] = []
@@ -74,33 +74,31 @@ class Bench:
                 path = place / kind / f"{number:06}.eml"
                 path.write_bytes(raw)
                 self.files[kind].append(str(path))
-            stack.dovecot.append_many(ACCOUNTS[kind], "INBOX", map(crlf, raws))
 
-    def rspamc(self) -> tuple[Cost, tuple[int, int]]:
-        self.stack.rspamd.forget()
-        rspamd = self.stack.rspamd
-        costs = [run(["rspamc", "-n", str(REQUESTS), "-h", f"{HOST}:{rspamd.port}",
-                      "-P", rspamd.password, f"learn_{kind}", *files])
+    def forget_marks(self) -> None:
+        """As if nothing had ever been learned, where the mail is."""
+
+    def theirs(self) -> tuple[Cost, tuple[int, int]]:
+        self.rspamd.forget()
+        costs = [run(["rspamc", "-n", str(REQUESTS), "-h", f"{HOST}:{self.rspamd.port}",
+                      "-P", self.rspamd.password, f"learn_{kind}", *files])
                  for kind, files in self.files.items()]
-        return costs[0] + costs[1], rspamd.learns()
+        return costs[0] + costs[1], self.rspamd.learns()
 
-    def learnspool(self) -> tuple[Cost, tuple[int, int]]:
-        """As if nothing had ever been learned."""
-        self.stack.rspamd.forget()
+    def ours(self) -> tuple[Cost, tuple[int, int]]:
+        self.rspamd.forget()
         shutil.rmtree(self.program.ledger)
         self.program.ledger.mkdir()
-        for user in ACCOUNTS.values():
-            with self.stack.dovecot.session(user, "INBOX") as link:
-                self.stack.dovecot.check(link.uid("STORE", "1:*", "-FLAGS.SILENT", MARKS))
+        self.forget_marks()
         cost = run(self.program.command("learn", "--json"))
-        return cost, self.stack.rspamd.learns()
+        return cost, self.rspamd.learns()
 
     def row(self, name: str, rounds: int) -> list[str]:
         theirs, ours = [], []
         for _ in range(rounds):
-            cost, they_learned = self.rspamc()
+            cost, they_learned = self.theirs()
             theirs.append(cost)
-            cost, we_learned = self.learnspool()
+            cost, we_learned = self.ours()
             ours.append(cost)
             if cost.rc:
                 say(f"learnspool ended with {cost.rc}: {cost.out[-500:]}")
@@ -112,6 +110,24 @@ class Bench:
                 f"{cpu:.2f} ms", f"{max(c.peak for c in ours):.1f} MiB",
                 f"{we_learned[0]} + {we_learned[1]}, rspamc {they_learned[0]} + "
                 f"{they_learned[1]}"]
+
+
+class Bench(Contest):
+    """In a mailbox of each account."""
+
+    def __init__(self, stack: Stack, place: Path, mails: Mails) -> None:
+        super().__init__(stack.rspamd, place, mails)
+        self.stack = stack
+        self.program = Program(place)
+        self.program.configure(stack, rspamd=f"connections = {REQUESTS}")
+        stack.dovecot.clear()
+        for kind, raws in mails.items():
+            stack.dovecot.append_many(ACCOUNTS[kind], "INBOX", map(crlf, raws))
+
+    def forget_marks(self) -> None:
+        for user in ACCOUNTS.values():
+            with self.stack.dovecot.session(user, "INBOX") as link:
+                self.stack.dovecot.check(link.uid("STORE", "1:*", "-FLAGS.SILENT", MARKS))
 
     def idle(self) -> list[str]:
         """A run that finds nothing new, and what it says to the server."""

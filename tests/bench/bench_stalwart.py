@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -24,12 +22,12 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bench_learn import REQUESTS, Mails, sample  # noqa: E402
-from measure import Cost, median, run, say, table  # noqa: E402
+from bench_learn import HEAD, REQUESTS, Contest, Mails, sample  # noqa: E402
+from measure import run, say, table  # noqa: E402
 
 import stalwart_server  # noqa: E402
 from program import Program, secret_file  # noqa: E402
-from servers import HOST, Authority, Redis, Rspamd, crlf  # noqa: E402
+from servers import Authority, Redis, Rspamd, crlf  # noqa: E402
 from stalwart import KEY, FakeStalwart  # noqa: E402
 from watching import Watch  # noqa: E402
 
@@ -104,12 +102,14 @@ def server(place: Path, accounts: int) -> Iterator[Scripted | Real]:
         yield Real(real)
 
 
-class Bench:
+class Bench(Contest):
+    """In the samples of a Stalwart."""
+
     def __init__(self, rspamd: Rspamd, stalwart: Scripted | Real, place: Path,
                  mails: Mails) -> None:
-        self.rspamd, self.stalwart, self.place = rspamd, stalwart, place
-        self.count = sum(map(len, mails.values()))
-        self.files: dict[str, list[str]] = {}
+        mails = {kind: list(map(crlf, raws)) for kind, raws in mails.items()}
+        super().__init__(rspamd, place, mails)
+        self.stalwart = stalwart
         self.program = Program(place)
         password = secret_file(place / "rspamd.password", rspamd.password + "\n")
         key = secret_file(place / "key", stalwart.key + "\n")
@@ -118,42 +118,8 @@ class Bench:
                     f'  connections = {REQUESTS} }}\nledger = "{self.program.ledger}"\n'
                     f'stalwart "{NAME}" {{ url = "{stalwart.url}"  key-file = "{key}" }}\n')
         for kind, raws in mails.items():
-            (place / kind).mkdir()
-            self.files[kind] = []
-            for number, raw in enumerate(map(crlf, raws)):
-                path = place / kind / f"{number:06}.eml"
-                path.write_bytes(raw)
-                self.files[kind].append(str(path))
+            for raw in raws:
                 stalwart.decide(kind == "spam", raw)
-
-    def rspamc(self) -> tuple[Cost, tuple[int, int]]:
-        self.rspamd.forget()
-        costs = [run(["rspamc", "-n", str(REQUESTS), "-h", f"{HOST}:{self.rspamd.port}",
-                      "-P", self.rspamd.password, f"learn_{kind}", *files])
-                 for kind, files in self.files.items()]
-        return costs[0] + costs[1], self.rspamd.learns()
-
-    def learnspool(self) -> tuple[Cost, tuple[int, int]]:
-        self.rspamd.forget()
-        shutil.rmtree(self.program.ledger)
-        self.program.ledger.mkdir()
-        return run(self.program.command("learn", "--json")), self.rspamd.learns()
-
-    def row(self, rounds: int) -> list[str]:
-        theirs, ours = [], []
-        for _ in range(rounds):
-            cost, they_learned = self.rspamc()
-            theirs.append(cost)
-            cost, we_learned = self.learnspool()
-            ours.append(cost)
-            if cost.rc:
-                say(f"learnspool ended with {cost.rc}: {cost.out[-500:]}")
-            say(f"    rspamc {theirs[-1].wall:.2f} s, learned {they_learned}; "
-                f"learnspool {cost.wall:.2f} s, learned {we_learned}")
-        a, b = median(theirs, lambda c: c.wall), median(ours, lambda c: c.wall)
-        cpu = median(ours, lambda c: c.cpu) / self.count * 1000
-        return [f"{self.count}", f"{a:.2f} s", f"{b:.2f} s", f"{a / b:.2f}", f"{cpu:.2f} ms",
-                f"{max(c.peak for c in ours):.1f} MiB"]
 
     def idle(self) -> list[str]:
         self.stalwart.asked()
@@ -197,10 +163,10 @@ def main() -> None:
         bench = Bench(rspamd, stalwart, place, sample(args.samples))
         say(f"{bench.count} samples of {args.accounts} users, {args.rounds} rounds, "
             f"{'a real Stalwart' if stalwart_server.program() else 'a scripted server'}")
-        row, idle = bench.row(args.rounds), bench.idle()
+        row, idle = bench.row("samples", args.rounds), bench.idle()
         seconds = bench.decide_one_by_one(args.decisions)
     say("\nlearning, medians (rate: learnspool's by rspamc's)")
-    table(("samples", "rspamc -n 16", "learnspool", "rate", "CPU/message", "peak"), [row])
+    table(HEAD, [row])
     say("nothing new")
     table(("wall", "CPU", "peak", "requests"), [idle])
     say(f"{len(seconds)} single decisions, poll = 10s: from the sample to rspamd's count")
