@@ -150,6 +150,7 @@ bench: all
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_guard.py
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_watch.py
 	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_move.py
+	LEARNSPOOL=$(BUILD)/learnspool $(PYTHON) tests/bench/bench_stalwart.py
 
 # ---- watch, with everything failing in turn: make soak MINUTES=10 SEED=1 ----
 

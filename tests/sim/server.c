@@ -476,17 +476,21 @@ static const struct source_ops source_ops = {
 
 /* ---- an account ---- */
 
+int server_lets_in(struct sim *s, int number, const char *name, struct err *e)
+{
+	if (!sim_step(s))
+		return sim_killed(e);
+	if ((int)s->faults->down == number + 1)
+		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "account %s: nobody there",
+			       name);
+	return watching_hangs(s, number, e) == -1 ? -1 : watching_refuses(s, number, e);
+}
+
 static int sim_connect(struct account *account, struct err *e)
 {
 	struct sim_account *a = (struct sim_account *)account;
 
-	if (!sim_step(a->sim))
-		return sim_killed(e);
-	if ((int)a->sim->faults->down == a->number + 1)
-		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "account %s: nobody there",
-			       account->name);
-	if (watching_hangs(a->sim, a->number, e) == -1 ||
-	    watching_refuses(a->sim, a->number, e) == -1)
+	if (server_lets_in(a->sim, a->number, account->name, e) == -1)
 		return -1;
 	a->alive = true;
 	return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server.h"
 #include "sim.h"
 #include "source/source_stalwart_priv.h"
 
@@ -550,13 +551,7 @@ static int sim_connect(struct account *account, struct err *e)
 {
 	struct sim_stalwart *x = (struct sim_stalwart *)account;
 
-	if (!sim_step(x->sim))
-		return sim_killed(e);
-	if ((int)x->sim->faults->down == x->number + 1)
-		return err_set(e, ERR_SERVER, ERR_UNREACHABLE, "stalwart %s: nobody there",
-			       account->name);
-	if (watching_hangs(x->sim, x->number, e) == -1 ||
-	    watching_refuses(x->sim, x->number, e) == -1)
+	if (server_lets_in(x->sim, x->number, account->name, e) == -1)
 		return -1;
 	x->a.looked = false;
 	x->a.broken = 0;
