@@ -44,7 +44,7 @@ static int read_conf(struct cmd_options *o, struct conf **conf, struct err *e)
 	if (o->old.any)
 		return old_flags_load(&o->old, o->config, o->config_given,
 				      !o->dry_run && !o->old.value[OLD_STATS], conf, e);
-	return conf_load_as(o->config, become_service, o, conf, e);
+	return conf_load(o->config, become_service, o, conf, e);
 }
 
 int cmd_load(const struct cmd_options *o, struct conf **conf, struct err *e)

@@ -88,8 +88,21 @@ static void check_ledger(struct check *k)
 	ledger_close(l);
 }
 
-/* Can the token that reports must have be read? */
-static void check_token(struct check *k)
+/* Is there a mailbox in which a message must prove that it is a report? */
+static bool has_collection(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_accounts; i++)
+		for (size_t j = 0; j < c->accounts[i].n_mailboxes; j++)
+			if (c->accounts[i].mailboxes[j].proof)
+				return true;
+	return false;
+}
+
+/*
+ * Can the token that reports must have be read, and if there is none: can somebody outside
+ * teach rspamd that spam is ham?
+ */
+static void check_reports(struct check *k)
 {
 	struct err e;
 	struct trust *t = trust_open(&k->conf->reports, &e);
@@ -98,25 +111,12 @@ static void check_token(struct check *k)
 		say_bad(k, &e);
 	else if (k->conf->reports.token.kind != SECRET_NONE)
 		say_good(k, "token of reports");
+	if (t && !trust_is_asked(t) && has_collection(k->conf))
+		say_note(k, "reports need no proof: whoever can send mail to a collection "
+			    "account trains rspamd, ham included; set a token in the reports "
+			    "block (learnspool.conf(5)), or trusted = true where nobody "
+			    "outside can deliver");
 	trust_close(t);
-}
-
-/* Can somebody outside teach rspamd that spam is ham? */
-static void check_proof(const struct check *k)
-{
-	const struct conf_reports *r = &k->conf->reports;
-	bool asked = r->token.kind != SECRET_NONE || r->senders || r->received;
-
-	for (size_t i = 0; i < k->conf->n_accounts && !asked; i++)
-		for (size_t j = 0; j < k->conf->accounts[i].n_mailboxes; j++)
-			if (k->conf->accounts[i].mailboxes[j].proof) {
-				say_note(
-				    k, "reports need no proof: whoever can send mail to a "
-				       "collection account trains rspamd, ham included; set a "
-				       "token in the reports block (learnspool.conf(5)), or "
-				       "trusted = true where nobody outside can deliver");
-				return;
-			}
 }
 
 static void check_rspamd(struct check *k)
@@ -251,8 +251,7 @@ int cmd_check(const struct cmd_options *o)
 	}
 	k.conf = conf;
 	say_good(&k, "configuration");
-	check_token(&k);
-	check_proof(&k);
+	check_reports(&k);
 	check_ledger(&k);
 	check_rspamd(&k);
 	check_accounts(&k);

@@ -30,7 +30,7 @@ struct old_flags {
 	    *value[OLD_FLAGS]; /* borrowed; "" for a flag without a value; NULL: not given */
 	bool any;
 	bool connects; /* set by the caller: the mail server is needed, and so is a password */
-	conf_ready_fn *ready; /* set by the caller, with ctx: as conf_load_as() */
+	conf_ready_fn *ready; /* set by the caller, with ctx: as conf_load() */
 	void *ctx;
 };
 

@@ -746,13 +746,8 @@ static int load(const char *path, bool checked, conf_ready_fn *ready, void *ctx,
 	return rc;
 }
 
-int conf_load(const char *path, struct conf **out, struct err *e)
-{
-	return load(path, true, NULL, NULL, out, e);
-}
-
-int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
-		 struct err *e)
+int conf_load(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+	      struct err *e)
 {
 	return load(path, true, ready, ctx, out, e);
 }

@@ -115,13 +115,13 @@ struct conf {
  * where the block ends; if it is missing in the whole file, LINE is the last line. Contacts no
  * server and prints nothing. Not thread-safe: the process has only one libconfuse lexer.
  *
- * Lists of users (conf_users.h) are read, and commands that print them run. ready is called
- * before that, with what is read so far (its ledger, say); -1 with an error refuses it.
+ * Lists of users (conf_users.h) are read, and commands that print them run. ready (NULL:
+ * nobody) is called before that, with what is read so far (its ledger, say); -1 with an error
+ * refuses it.
  */
 typedef int conf_ready_fn(void *ctx, const struct conf *conf, struct err *e);
-int conf_load_as(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
-		 struct err *e);
-int conf_load(const char *path, struct conf **out, struct err *e);
+int conf_load(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,
+	      struct err *e);
 
 /* The same without the cross-checks: it is to be changed before them (conf_edit.h). */
 int conf_read(const char *path, conf_ready_fn *ready, void *ctx, struct conf **out,

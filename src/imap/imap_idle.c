@@ -146,11 +146,6 @@ int imap_news(struct imap *s, struct wait *wait, struct err *e)
 	return 1;
 }
 
-void imap_news_clear(struct imap *s)
-{
-	s->news = false;
-}
-
 int imap_count(struct imap *s, const char *name, struct imap_counts *out, struct err *e)
 {
 	char quoted[2 * IMAP_NAME_MAX];

@@ -39,9 +39,6 @@ int imap_notify(struct imap *s, const char *const *names, size_t n, bool flags, 
  */
 int imap_news(struct imap *s, struct wait *wait, struct err *e);
 
-/* Forget the news so far. */
-void imap_news_clear(struct imap *s);
-
 /* What STATUS says of a mailbox; 0 where it says nothing. */
 struct imap_counts {
 	uint32_t uidvalidity, uidnext, messages, unseen;

@@ -23,8 +23,6 @@ enum {
 	JMAP_ANSWER_MAX = 8 << 20, /* bytes of an answer to a call */
 	JMAP_HEADER_MAX = 32 * 1024,
 	JMAP_HELD_MAX = 1 << 20, /* bytes of bodies that lie ready; one message may be larger */
-	JMAP_ID_MAX = 64,	 /* bytes of an id, without NUL; RFC 8620 allows 255 */
-	JMAP_BLOB_MAX = 200,	 /* ... of a blob's id */
 };
 
 struct jmap;

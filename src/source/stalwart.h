@@ -26,7 +26,7 @@ enum {
 };
 
 struct stalwart_id {
-	char text[JMAP_ID_MAX + 1];
+	char text[SAMPLE_WORD_MAX + 1];
 };
 
 /* A part of the list of all samples, in the order of the decisions. */

@@ -21,7 +21,7 @@ struct stalwart_http {
 	struct stalwart stalwart;
 	const struct conf_stalwart *conf; /* borrowed */
 	struct jmap *jmap;		  /* owned */
-	char self[JMAP_ID_MAX + 1];	  /* the account of this log-in */
+	char self[SAMPLE_WORD_MAX + 1];	  /* the account of this log-in */
 	size_t get_max, set_max;	  /* objects in one call */
 	json_t *address;		  /* owned: account -> address */
 	bool no_addresses;		  /* they may not be read */
@@ -131,7 +131,7 @@ static const char *take_word(const json_t *value, size_t max)
 
 static const char *take_id(const json_t *value)
 {
-	return take_word(value, JMAP_ID_MAX);
+	return take_word(value, SAMPLE_WORD_MAX);
 }
 
 static int read_page(const struct stalwart_http *h, const json_t *args, size_t max,
@@ -400,7 +400,7 @@ static int read_destroyed(const struct stalwart_http *h, const json_t *args, str
 		if (type == NULL || strcmp(type, "notFound") != 0)
 			return err_set(e, ERR_SERVER, ERR_TEMPORARY,
 				       "stalwart %s: sample %.*s is not destroyed: %.60s",
-				       h->conf->name, JMAP_ID_MAX, id,
+				       h->conf->name, SAMPLE_WORD_MAX, id,
 				       type ? type : "no reason");
 	}
 	return 0;

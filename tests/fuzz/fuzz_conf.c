@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char path[64];
 	int fd = make_file(data, len, path, sizeof path);
 
-	if (conf_load_as(path, run_nothing, NULL, &c, &e) == -1) {
+	if (conf_load(path, run_nothing, NULL, &c, &e) == -1) {
 		fuzz_must(c == NULL, "an error and a configuration");
 		check_error(&e, path);
 	} else {

@@ -63,7 +63,7 @@ static int load_bytes(const char *data, size_t len, struct conf **c, struct err 
 	write_file("conf", data, len, 0644);
 	err_clear(e);
 	fake_memory_fails(out_of_memory);
-	rc = conf_load(path, c, e);
+	rc = conf_load(path, NULL, NULL, c, e);
 	out_of_memory = fake_memory_failed() ? out_of_memory : 0;
 	fake_memory_fails(0);
 	return rc;
@@ -1025,7 +1025,7 @@ static void test_silent(void **state)
 	assert_int_equal(pipe(fds), 0);
 	dup2(fds[1], STDERR_FILENO);
 	close(fds[1]);
-	assert_int_equal(conf_load(path, &c, NULL), -1);
+	assert_int_equal(conf_load(path, NULL, NULL, &c, NULL), -1);
 	fflush(stderr);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
@@ -1061,7 +1061,7 @@ static void refuse_file(mode_t mode, const char *what)
 
 	path_in(path, sizeof path, "conf");
 	write_file("conf", "spool /a { }\n", 13, mode);
-	assert_int_equal(conf_load(path, &c, &e), -1);
+	assert_int_equal(conf_load(path, NULL, NULL, &c, &e), -1);
 	assert_int_equal(e.kind, ERR_CONFIG);
 	assert_non_null(strstr(e.text, what));
 	assert_int_equal(strncmp(e.text, path, strlen(path)), 0);
@@ -1078,18 +1078,18 @@ static void test_file(void **state)
 	refuse_file(0646, "chmod go-w");
 	refuse_file(0667, "(mode 0667)");
 	path_in(path, sizeof path, "none");
-	assert_int_equal(conf_load(path, &c, &e), -1);
+	assert_int_equal(conf_load(path, NULL, NULL, &c, &e), -1);
 	assert_non_null(strstr(e.text, "No such file"));
-	assert_int_equal(conf_load(dir, &c, &e), -1);
+	assert_int_equal(conf_load(dir, NULL, NULL, &c, &e), -1);
 	assert_non_null(strstr(e.text, "not a regular file"));
 	path_in(path, sizeof path, "conf");
 	write_file("conf", "spool /a { }\n", 13, 0644);
 	if (geteuid() == 0) {
 		assert_int_equal(chown(path, 12345, 0), 0);
-		assert_int_equal(conf_load(path, &c, &e), -1);
+		assert_int_equal(conf_load(path, NULL, NULL, &c, &e), -1);
 		assert_non_null(strstr(e.text, "another user (uid 12345)"));
 		assert_int_equal(chown(path, 1, 0), 0); /* not even the first one */
-		assert_int_equal(conf_load(path, &c, &e), -1);
+		assert_int_equal(conf_load(path, NULL, NULL, &c, &e), -1);
 		assert_non_null(strstr(e.text, "another user (uid 1)"));
 		assert_int_equal(unlink(path), 0);
 	}
@@ -1103,11 +1103,11 @@ static void child_owners(const char *path)
 
 	for (size_t i = 0; i < 2; i++) {
 		if (chown(path, good[i], 0) == -1 || seteuid(12345) == -1 ||
-		    conf_load(path, &c, NULL) == -1 || seteuid(0) == -1)
+		    conf_load(path, NULL, NULL, &c, NULL) == -1 || seteuid(0) == -1)
 			_exit(1);
 		conf_free(c);
 		if (chown(path, bad[i], 0) == -1 || seteuid(12345) == -1 ||
-		    conf_load(path, &c, NULL) != -1 || seteuid(0) == -1)
+		    conf_load(path, NULL, NULL, &c, NULL) != -1 || seteuid(0) == -1)
 			_exit(2);
 	}
 	_exit(0);

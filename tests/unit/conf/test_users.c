@@ -69,7 +69,7 @@ static int load(const char *text, struct conf **c, struct err *e)
 
 	write_conf(text, path, sizeof path);
 	err_clear(e);
-	return conf_load(path, c, e);
+	return conf_load(path, NULL, NULL, c, e);
 }
 
 static struct conf *load_ok(const char *text)
@@ -455,7 +455,7 @@ static void test_ready(void **state)
 
 	(void)state;
 	write_conf("ledger = /var/l\n" COMMAND("echo a@b >~/ran"), path, sizeof path);
-	assert_int_equal(conf_load_as(path, refuse, &asked, &c, &e), -1);
+	assert_int_equal(conf_load(path, refuse, &asked, &c, &e), -1);
 	assert_true(asked);
 	assert_non_null(strstr(e.text, "conf:2: not now"));
 	snprintf(ran, sizeof ran, "%s/ran", dir);
@@ -463,7 +463,7 @@ static void test_ready(void **state)
 	/* Without such a command nobody is asked. */
 	asked = false;
 	write_conf("account a@b { " URL PW JUNK "}\n", path, sizeof path);
-	assert_int_equal(conf_load_as(path, refuse, &asked, &c, &e), 0);
+	assert_int_equal(conf_load(path, refuse, &asked, &c, &e), 0);
 	assert_false(asked);
 	conf_free(c);
 }
@@ -484,7 +484,7 @@ static void test_out_of_memory(void **state)
 		int rc;
 
 		fake_memory_fails(n + 1);
-		rc = conf_load(path, &c, &e);
+		rc = conf_load(path, NULL, NULL, &c, &e);
 		done = !fake_memory_failed();
 		fake_memory_fails(0);
 		assert_true(rc == 0 || c == NULL);
