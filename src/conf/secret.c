@@ -1,5 +1,6 @@
 #include "conf/secret.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -290,6 +291,7 @@ char *secret_line(const struct secret_source *src, const char *what, const char 
 
 	if (secret_load(src, what, &secret, e) == -1)
 		return NULL;
+	assert(secret.text);
 	line = malloc(n + secret.len + 1);
 	if (line) {
 		memcpy(line, prefix, n);
